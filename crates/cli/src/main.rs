@@ -1,0 +1,2 @@
+//! rheos
+fn main() {}
