@@ -1,1 +1,29 @@
-//! rheos-types
+//! The words of Rheos as types: names, ARNs, hash ranges, sequence numbers, iterators, limits, time and randomness.
+//!
+//! No I/O and no async. A value of one of these types has been checked where it came in and is trusted from there on.
+//!
+//! * [`name`], [`arn`]: accounts, regions, streams and how they are written
+//! * [`hash`]: partition keys to 128-bit hash keys, ranges of them
+//! * [`shard`]: shard ids as Kinesis prints them, shard keys as the log knows them
+//! * [`sequence`]: the 56-digit sequence number
+//! * [`token`]: shard iterators and next tokens, sealed so that nobody can make one up
+//! * [`limits`]: every number that the service publishes, in one place
+//! * [`time`], [`random`]: the clock and the dice, as parameters
+
+pub mod arn;
+pub mod hash;
+pub mod limits;
+pub mod name;
+pub mod random;
+pub mod sequence;
+pub mod shard;
+pub mod time;
+pub mod token;
+
+pub use arn::StreamArn;
+pub use hash::{HashKey, HashRange};
+pub use name::{AccountId, Namespace, Region, StreamName};
+pub use random::{Random, SystemRandom};
+pub use sequence::SequenceNumber;
+pub use shard::{ShardId, ShardKey};
+pub use time::{Clock, SystemClock};
