@@ -1,0 +1,132 @@
+//! The command line as it is typed: types and help only. What the values mean is decided by the commands.
+
+mod bench;
+mod demo;
+mod records;
+mod serve;
+mod stream;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
+pub(crate) use demo::{Application, ApplicationKind, Demo};
+pub(crate) use records::{Put, Tail};
+pub(crate) use serve::{Limits, LogCheck, LogCommand, LogFormat, Serve};
+pub(crate) use stream::{Create, Describe, List, Listing, Remove, StreamCommand};
+
+const AFTER_HELP: &str = "\
+First steps:
+  rheos demo                                  see it work on real data, two minutes
+  rheos serve --dev                           a server on 127.0.0.1:4566, any credentials
+  rheos stream create orders --shards 4       in another terminal
+  seq 1000 | rheos put orders
+  rheos tail orders -f
+
+Which service the client commands talk to:
+  --endpoint-url, AWS_ENDPOINT_URL_KINESIS, AWS_ENDPOINT_URL or a profile's endpoint_url, in this order;
+  with --aws Amazon Kinesis itself; otherwise http://127.0.0.1:4566 with the key of ./rheos-data.
+
+Exit codes:
+  0 done   1 failed (refused, not everything written, a check failed)   2 wrong usage
+  3 no service or no credentials   130 stopped by Ctrl-C
+
+Data goes to standard output, everything else to standard error; tables become JSON lines in a pipe.";
+
+/// The version, with the commit if it was known when the program was built.
+fn version() -> &'static str {
+    const VERSION: &str = env!("CARGO_PKG_VERSION");
+    match option_env!("RHEOS_COMMIT") {
+        Some(commit) => Box::leak(format!("{VERSION} (commit {commit})").into_boxed_str()),
+        None => VERSION,
+    }
+}
+
+/// Rheos: Amazon Kinesis Data Streams that anybody can run, as a server and as the tools for it and for Kinesis itself.
+#[derive(Debug, Parser)]
+#[command(name = "rheos", version = version(), after_help = AFTER_HELP, max_term_width = 120)]
+pub(crate) struct Cli {
+    /// When to use colours (the environment variable NO_COLOR means never).
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto, value_name = "WHEN")]
+    pub(crate) color: Color,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Even in a pipe.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the service.
+    Serve(Serve),
+    /// See it work: real departures, three applications that read the same stream, and a check that nothing was lost.
+    Demo(Demo),
+    /// Create, list, describe and remove streams.
+    #[command(subcommand)]
+    Stream(StreamCommand),
+    /// Write lines of a file or of standard input as records.
+    Put(Put),
+    /// Read records of all shards, merged by arrival.
+    Tail(Tail),
+    /// Measure a service.
+    #[command(subcommand)]
+    Bench(BenchCommand),
+    /// Look into a data directory.
+    #[command(subcommand)]
+    Log(LogCommand),
+    /// One of the demo's three applications, on its own.
+    #[command(hide = true)]
+    DemoApp(Application),
+}
+
+/// Which service to talk to, and as whom.
+#[derive(Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connect {
+    /// The service's address, such as http://127.0.0.1:4566.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+    /// Talk to Amazon Kinesis itself when nothing else names an endpoint.
+    #[arg(long, conflicts_with = "endpoint_url")]
+    pub(crate) aws: bool,
+    /// The region [default: AWS_REGION, the profile's, us-east-1].
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// A profile of the AWS configuration files [default: AWS_PROFILE].
+    #[arg(long)]
+    pub(crate) profile: Option<String>,
+    /// Use the key that a local server keeps in its data directory [default: ./rheos-data, for the default endpoint].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_names_every_exit_code() {
+        let help = Cli::command().render_help().to_string();
+        for code in ["0 done", "1 failed", "2 wrong usage", "3 no service", "130 stopped"] {
+            assert!(help.contains(code), "{code}");
+        }
+    }
+}

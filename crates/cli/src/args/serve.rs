@@ -1,0 +1,90 @@
+//! `rheos serve` and `rheos log`: arguments only. Each setting of the service is also an environment variable and a key of the
+//! TOML file; the server's configuration decides (flag, then environment, then file, then default), so nothing has a default here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use crate::units;
+
+const SERVE_HELP: &str = "\
+Examples:
+  rheos serve                                       durable in ./rheos-data, key made at the first start
+  rheos serve --dev --listen 127.0.0.1:0            any credentials, any free port
+  rheos serve --limits open --stream orders:4       no artificial limits, a stream ready at start
+  RHEOS_MEMORY=1GiB rheos serve --config rheos.toml
+
+Each flag is also an environment variable (--data-dir: RHEOS_DATA_DIR) and a key of the TOML file (data_dir).
+A flag wins over the environment, the environment over the file.";
+
+/// The settings of the service, as far as the command line gives them.
+#[derive(Args, Debug)]
+#[command(after_long_help = SERVE_HELP)]
+pub(crate) struct Serve {
+    /// Where records and keys are kept [env: RHEOS_DATA_DIR] [default: ./rheos-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// The address to listen on; port 0 takes a free one [env: RHEOS_LISTEN] [default: 127.0.0.1:4566].
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) listen: Option<String>,
+    /// Shard limits as Kinesis has them, or none [env: RHEOS_LIMITS] [default: aws].
+    #[arg(long, value_enum)]
+    pub(crate) limits: Option<Limits>,
+    /// Accept any credentials, and calls that are not signed [env: RHEOS_DEV] [default: false].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
+    pub(crate) dev: Option<bool>,
+    /// The account in ARNs and messages [env: RHEOS_ACCOUNT_ID] [default: 000000000000].
+    #[arg(long, value_name = "DIGITS")]
+    pub(crate) account_id: Option<String>,
+    /// The region of this server; calls scoped to another one see that region's streams [env: RHEOS_REGION] [default: us-east-1].
+    #[arg(long)]
+    pub(crate) region: Option<String>,
+    /// How long a stream stays in CREATING, UPDATING and DELETING [env: RHEOS_TRANSITION_MS] [default: 100].
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub(crate) transition_ms: Option<u64>,
+    /// Create this stream at start if it is absent; may be repeated [env: RHEOS_STREAM, comma-separated].
+    #[arg(long = "stream", value_name = "NAME:SHARDS")]
+    pub(crate) streams: Vec<String>,
+    /// Memory for the newest records and for requests in flight [env: RHEOS_MEMORY] [default: 256MiB].
+    #[arg(long, value_name = "SIZE", value_parser = units::size)]
+    pub(crate) memory: Option<u64>,
+    /// A TOML file with settings [env: RHEOS_CONFIG].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The form of the log on standard error [env: RHEOS_LOG_FORMAT] [default: text].
+    #[arg(long, value_enum)]
+    pub(crate) log_format: Option<LogFormat>,
+}
+
+/// Which limits the service enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Limits {
+    /// What Kinesis documents, with its own errors.
+    Aws,
+    /// None of the artificial ones.
+    Open,
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What to do with a data directory.
+#[derive(Debug, Subcommand)]
+pub(crate) enum LogCommand {
+    /// Read a whole data directory, verify every checksum and report; changes nothing.
+    Check(LogCheck),
+}
+
+/// Which data directory.
+#[derive(Args, Debug)]
+pub(crate) struct LogCheck {
+    /// The data directory of a server that is not running.
+    #[arg(long, value_name = "DIR", default_value = "rheos-data")]
+    pub(crate) data_dir: PathBuf,
+}

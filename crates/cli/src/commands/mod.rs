@@ -1,0 +1,9 @@
+//! One module for each verb.
+
+pub(crate) mod bench;
+pub(crate) mod demo;
+pub(crate) mod log;
+pub(crate) mod put;
+pub(crate) mod serve;
+pub(crate) mod stream;
+pub(crate) mod tail;
