@@ -1,0 +1,60 @@
+//! Files as a parameter: everything that the log does to a disk goes through [`Files`], so that a test can lose what was
+//! not synced, fill the disk or fail a sync.
+
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;
+mod system;
+
+pub use system::SystemFiles;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A file system. Errors are the operating system's.
+pub trait Files: Send + Sync + 'static {
+    /// Creates a directory and its parents; an existing one is fine.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// The names of the files in a directory, in no order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+    /// Opens an existing file for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Makes a new, empty file; one that exists is an error.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Renames a file, replacing the target. Durable once the directory is synced.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Makes a directory's entries durable.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Bytes that can still be written on the disk that holds `path`.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+    /// Takes the lock file at `path` until the guard is dropped; `None` if somebody else holds it.
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
+}
+
+/// An open file.
+pub trait File: Send + Sync {
+    /// Reads up to `buffer.len()` bytes; fewer only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Writes all of `bytes`.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+    /// Makes the contents durable (`fdatasync`): bytes and length, not the name.
+    fn sync_data(&self) -> io::Result<()>;
+    /// The length in bytes.
+    fn len_bytes(&self) -> io::Result<u64>;
+    /// Makes the file `length` bytes long with its space reserved, so that writing inside cannot run out of space.
+    fn allocate(&self, length: u64) -> io::Result<()>;
+}
+
+/// Reads exactly `length` bytes.
+///
+/// # Errors
+/// `UnexpectedEof` if the file ends before.
+pub fn read_exact_at(file: &dyn File, offset: u64, length: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; length];
+    if file.read_at(&mut buffer, offset)? != length {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(buffer)
+}

@@ -1,0 +1,516 @@
+//! A log on a local disk.
+//!
+//! `MANIFEST` names everything that counts; `log/` holds the log files, `objects/` segments and snapshots, `LOCK` keeps a
+//! second process out. One `fdatasync` makes a batch durable, and nothing else is on that path: files are made, named,
+//! synced with their directory and listed before a batch may enter them, so that writing a batch changes no metadata.
+
+mod log_file;
+mod manifest;
+mod objects;
+mod scan;
+
+use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
+use crate::batch::{Batch, ParsedBatch, Place};
+use crate::files::{File, Files, read_exact_at};
+use bytes::Bytes;
+use log_file::FIRST_BATCH;
+use manifest::{LogFileRef, Manifest};
+use rheos_types::Random;
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// How a log lies on the disk.
+#[derive(Debug, Clone, Copy)]
+pub struct DiskOptions {
+    /// Bytes of a log file. `None`: an eighth of the free space, between 4 and 64 MiB.
+    pub log_file_bytes: Option<u64>,
+}
+
+/// The first log file of a new log is small, so that starting never waits.
+const FIRST_FILE_BYTES: u64 = 4 << 20;
+const LARGEST_FILE_BYTES: u64 = 64 << 20;
+const MIB: u64 = 1 << 20;
+/// A recycled file waits under this name for its next life, a new one is filled with zeros under it.
+const SPARE: &str = "spare";
+/// The writer makes a file under this name when no spare is ready.
+const FRESH: &str = "fresh";
+
+/// An open log on a disk.
+pub struct Disk {
+    files: Arc<dyn Files>,
+    directory: PathBuf,
+    log_file_bytes: u64,
+    /// Locked after `active` where both are needed.
+    manifest: Mutex<Manifest>,
+    active: Mutex<Option<Active>>,
+    /// Open log files, and the last batch in each (0: none yet).
+    log_files: Mutex<BTreeMap<u64, LogFile>>,
+    /// Files that are listed and hold no batch yet, in the order of their use.
+    spares: Mutex<VecDeque<LogFileRef>>,
+    _lock: Box<dyn Send + Sync>,
+}
+
+struct LogFile {
+    file: Arc<dyn File>,
+    last_batch: u64,
+}
+
+/// The file that batches go to.
+struct Active {
+    file: Arc<dyn File>,
+    id: u64,
+    offset: u64,
+    bytes: u64,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Disk {
+    /// Opens the log in `directory`, making both if they are not there, and keeps every other process out.
+    ///
+    /// On `Ok` the open-generation has been raised, durably. Batches have not been read yet: [`Medium::replay`] does.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong and what to do; nothing was changed.
+    pub fn open(
+        files: Arc<dyn Files>,
+        directory: &Path,
+        options: DiskOptions,
+        random: &dyn Random,
+    ) -> Result<Self, OpenError> {
+        let name = directory.display().to_string();
+        let io_error = |what| {
+            let name = name.clone();
+            move |source| OpenError::Io { what, file: name, source }
+        };
+        files.create_dir(&log_file::directory(directory)).map_err(io_error("cannot create"))?;
+        files.create_dir(&objects::directory(directory)).map_err(io_error("cannot create"))?;
+        let lock_path = directory.join("LOCK");
+        let lock = files.lock(&lock_path).map_err(io_error("cannot lock"))?;
+        let lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
+        let free = files.free_bytes(directory).map_err(io_error("cannot measure the free space of"))?;
+        let log_file_bytes = options
+            .log_file_bytes
+            .unwrap_or_else(|| (free / 8 / MIB * MIB).clamp(FIRST_FILE_BYTES, LARGEST_FILE_BYTES))
+            .next_multiple_of(FIRST_BATCH);
+
+        let loaded = Manifest::load(&*files, directory)?;
+        let is_new = loaded.is_none();
+        let mut manifest = loaded.unwrap_or_else(|| Manifest {
+            log_id: u128::from_le_bytes(rheos_types::random::bytes(random)),
+            generation: 0,
+            next_file_id: 1,
+            log_files: Vec::new(),
+            root: None,
+        });
+        if is_new && Self::has_files(&*files, directory).map_err(io_error("cannot list"))? {
+            return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
+        }
+        // Look before anything is changed: a directory of a newer version is left as it is.
+        for listed in &manifest.log_files {
+            log_file::open(&*files, directory, manifest.log_id, listed)?;
+        }
+        manifest.generation += 1;
+        manifest.store(&*files, directory).map_err(io_error("cannot write the manifest of"))?;
+        let disk = Self {
+            files,
+            directory: directory.to_path_buf(),
+            log_file_bytes,
+            manifest: Mutex::new(manifest),
+            active: Mutex::new(None),
+            log_files: Mutex::new(BTreeMap::new()),
+            spares: Mutex::new(VecDeque::new()),
+            _lock: lock,
+        };
+        disk.remove_unlisted().map_err(io_error("cannot tidy"))?;
+        Ok(disk)
+    }
+
+    /// Reads the whole log without changing anything. `covered` says of the root up to which batch snapshots and segments
+    /// hold everything.
+    ///
+    /// # Errors
+    /// As for opening.
+    pub fn check(
+        files: &dyn Files,
+        directory: &Path,
+        covered: impl FnOnce(Option<&Bytes>) -> u64,
+    ) -> Result<CheckedLog, OpenError> {
+        let lock_path = directory.join("LOCK");
+        let name = directory.display().to_string();
+        let missing = || OpenError::Missing { file: directory.join("MANIFEST").display().to_string() };
+        let manifest = Manifest::load(files, directory)?.ok_or_else(missing)?;
+        let lock = files.lock(&lock_path).map_err(|source| OpenError::Io {
+            what: "cannot lock",
+            file: name.clone(),
+            source,
+        })?;
+        let _lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
+        let mut batches = 0;
+        let end = scan::scan(files, directory, &manifest, covered(manifest.root.as_ref()), &mut |_, _| {
+            batches += 1;
+            Ok(())
+        })?;
+        Ok(CheckedLog {
+            root: manifest.root,
+            log_files: manifest.log_files.len(),
+            batches,
+            generation: manifest.generation,
+            last_batch: end.last.as_ref().map_or(0, |(location, _)| location.number),
+            durable_upto: end.durable_upto,
+            torn: end.torn,
+        })
+    }
+
+    /// Whether the directory holds what only an existing log can: its manifest is synced before anything else is made.
+    fn has_files(files: &dyn Files, directory: &Path) -> io::Result<bool> {
+        Ok(files.list(&log_file::directory(directory))?.iter().any(|name| name.ends_with(".log"))
+            || !files.list(&objects::directory(directory))?.is_empty())
+    }
+
+    /// Removes log files that the manifest does not list: prepared ones that a crash kept from being listed.
+    fn remove_unlisted(&self) -> io::Result<()> {
+        let manifest = locked(&self.manifest);
+        let directory = log_file::directory(&self.directory);
+        for name in self.files.list(&directory)? {
+            let path = directory.join(&name);
+            if !manifest.log_files.iter().any(|listed| log_file::path(&self.directory, listed.id) == path) {
+                self.files.remove(&path)?;
+            }
+        }
+        objects::remove_unfinished(&*self.files, &self.directory)
+    }
+
+    /// Gives the file that lies under the name `from` an id, names it by it and lists it.
+    fn name_and_list(&self, file: &dyn File, from: &str, bytes: u64) -> io::Result<LogFileRef> {
+        let mut manifest = locked(&self.manifest);
+        let mut next = manifest.clone();
+        let listed = LogFileRef { id: manifest.next_file_id, bytes };
+        next.next_file_id += 1;
+        next.log_files.push(listed.clone());
+        log_file::write_name(file, manifest.log_id, listed.id)?;
+        file.sync_data()?;
+        let directory = log_file::directory(&self.directory);
+        self.files.rename(&directory.join(from), &log_file::path(&self.directory, listed.id))?;
+        self.files.sync_dir(&directory)?;
+        next.store(&*self.files, &self.directory)?;
+        *manifest = next;
+        Ok(listed)
+    }
+
+    /// Makes a file without writing it full first: for when none is ready.
+    fn fresh_file(&self, bytes: u64) -> io::Result<(Arc<dyn File>, LogFileRef)> {
+        let path = log_file::directory(&self.directory).join(FRESH);
+        self.remove_if_there(&path)?;
+        let file = self.files.create(&path)?;
+        file.allocate(bytes)?;
+        let listed = self.name_and_list(&*file, FRESH, bytes)?;
+        Ok((file, listed))
+    }
+
+    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
+        match self.files.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Moves on to the next file, which has room for `length` bytes.
+    fn roll(&self, active: &mut Option<Active>, length: u64) -> io::Result<()> {
+        let fitting = {
+            let mut spares = locked(&self.spares);
+            match spares.front() {
+                Some(spare) if spare.bytes >= FIRST_BATCH + length => spares.pop_front(),
+                _ => None,
+            }
+        };
+        let (file, listed) = match fitting {
+            Some(listed) => {
+                let file = locked(&self.log_files).get(&listed.id).map(|entry| entry.file.clone());
+                (file.ok_or(io::ErrorKind::NotFound)?, listed)
+            }
+            None => {
+                let (file, listed) =
+                    self.fresh_file(self.log_file_bytes.max((FIRST_BATCH + length).next_multiple_of(MIB)))?;
+                // A spare that was too small stays listed before this one and unused: it is let go with the others.
+                locked(&self.spares).clear();
+                locked(&self.log_files).insert(listed.id, LogFile { file: file.clone(), last_batch: 0 });
+                (file, listed)
+            }
+        };
+        *active = Some(Active { file, id: listed.id, offset: FIRST_BATCH, bytes: listed.bytes });
+        Ok(())
+    }
+
+    /// Kept free: room for one log file and one segment of its contents.
+    fn reserve_bytes(&self) -> u64 {
+        2 * self.log_file_bytes
+    }
+
+    fn free_bytes(&self) -> u64 {
+        self.files.free_bytes(&self.directory).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot measure the free space: taking it for none");
+            0
+        })
+    }
+}
+
+/// What [`Disk::check`] found.
+#[derive(Debug, Clone)]
+pub struct CheckedLog {
+    /// The engine's root.
+    pub root: Option<Bytes>,
+    /// How many log files are listed.
+    pub log_files: usize,
+    /// Batches in them that no snapshot and segment cover.
+    pub batches: u64,
+    /// How often the log has been opened.
+    pub generation: u64,
+    /// The last batch.
+    pub last_batch: u64,
+    /// The highest batch known to be durable.
+    pub durable_upto: u64,
+    /// The end is torn: an unacknowledged write that the next opening drops.
+    pub torn: bool,
+}
+
+/// The objects of a directory, without opening its log: for checking it.
+pub struct DiskObjects {
+    /// The file system.
+    pub files: Arc<dyn Files>,
+    /// The data directory.
+    pub directory: PathBuf,
+}
+
+impl Objects for DiskObjects {
+    fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        objects::read(&*self.files, &self.directory, name, offset, length)
+    }
+
+    fn object_len(&self, name: &str) -> io::Result<u64> {
+        objects::len(&*self.files, &self.directory, name)
+    }
+
+    fn list_objects(&self) -> io::Result<Vec<String>> {
+        self.files.list(&objects::directory(&self.directory))
+    }
+}
+
+impl Objects for Disk {
+    fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        objects::read(&*self.files, &self.directory, name, offset, length)
+    }
+
+    fn object_len(&self, name: &str) -> io::Result<u64> {
+        objects::len(&*self.files, &self.directory, name)
+    }
+
+    fn list_objects(&self) -> io::Result<Vec<String>> {
+        self.files.list(&objects::directory(&self.directory))
+    }
+}
+
+impl Medium for Disk {
+    fn root(&self) -> Option<Bytes> {
+        locked(&self.manifest).root.clone()
+    }
+
+    fn replay(
+        &self,
+        above: u64,
+        visit: &mut dyn FnMut(ParsedBatch, Location) -> Result<(), OpenError>,
+    ) -> Result<(), OpenError> {
+        let manifest = locked(&self.manifest).clone();
+        if !manifest.log_files.is_empty() {
+            let end = scan::scan(&*self.files, &self.directory, &manifest, above, visit)?;
+            if end.torn {
+                tracing::warn!(
+                    file = %log_file::path(&self.directory, manifest.log_files[end.file].id).display(),
+                    offset = end.offset,
+                    "the log ends in an unfinished write, which had not been acknowledged: dropped"
+                );
+            }
+            if let Some((location, batch)) = end.last.filter(|(location, _)| location.number > end.durable_upto) {
+                // It reads well, which says nothing about the disk: after a kill or a failed sync it may be in the page
+                // cache alone. The same bytes are written again and synced before anything rests on them.
+                let rewrite = end.files[end.file].write_at(batch.bytes(), location.offset);
+                rewrite.and_then(|()| end.files[end.file].sync_data()).map_err(|source| OpenError::Io {
+                    what: "cannot rewrite the last batch of",
+                    file: log_file::path(&self.directory, location.file_id).display().to_string(),
+                    source,
+                })?;
+            }
+            let listed = &manifest.log_files[end.file];
+            *locked(&self.active) = Some(Active {
+                file: end.files[end.file].clone(),
+                id: listed.id,
+                offset: end.offset,
+                bytes: listed.bytes,
+            });
+            locked(&self.spares).extend(manifest.log_files[end.file + 1..].iter().cloned());
+            let opened = manifest.log_files.iter().zip(end.files).zip(end.last_in_file);
+            locked(&self.log_files)
+                .extend(opened.map(|((listed, file), last_batch)| (listed.id, LogFile { file, last_batch })));
+        }
+        let mut active = locked(&self.active);
+        if active.is_none() {
+            let (file, listed) =
+                self.fresh_file(FIRST_FILE_BYTES.min(self.log_file_bytes)).map_err(|source| OpenError::Io {
+                    what: "cannot create the first log file in",
+                    file: self.directory.display().to_string(),
+                    source,
+                })?;
+            locked(&self.log_files).insert(listed.id, LogFile { file: file.clone(), last_batch: 0 });
+            *active = Some(Active { file, id: listed.id, offset: FIRST_BATCH, bytes: listed.bytes });
+        }
+        Ok(())
+    }
+
+    fn admit(&self, length: usize, frees_space: bool) -> Result<(), NoRoom> {
+        let length = length as u64;
+        if locked(&self.active).as_ref().is_some_and(|active| active.offset + length <= active.bytes) {
+            return Ok(());
+        }
+        let spare = locked(&self.spares).front().is_some_and(|spare| spare.bytes >= FIRST_BATCH + length);
+        let (free_bytes, reserve_bytes) = (self.free_bytes(), self.reserve_bytes());
+        let file = self.log_file_bytes.max(FIRST_BATCH + length);
+        let enough = match (spare, frees_space) {
+            (true, true) => true,
+            (true, false) => free_bytes >= reserve_bytes,
+            (false, true) => free_bytes >= file,
+            (false, false) => free_bytes >= reserve_bytes + file,
+        };
+        if enough { Ok(()) } else { Err(NoRoom { free_bytes, reserve_bytes }) }
+    }
+
+    fn append(&self, batch: &mut Batch) -> io::Result<Location> {
+        let mut active = locked(&self.active);
+        let length = batch.len_bytes() as u64;
+        if active.as_ref().is_none_or(|active| active.offset + length > active.bytes) {
+            self.roll(&mut active, length)?;
+        }
+        let Some(active) = active.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
+        let (log_id, generation) = {
+            let manifest = locked(&self.manifest);
+            (manifest.log_id, manifest.generation)
+        };
+        let place = Place { log_id, generation, file_id: active.id, offset: active.offset };
+        active.file.write_at(batch.seal(place), active.offset)?;
+        active.file.sync_data()?;
+        let location = Location { number: batch.number(), file_id: active.id, offset: active.offset };
+        active.offset += length;
+        if let Some(file) = locked(&self.log_files).get_mut(&active.id) {
+            file.last_batch = batch.number();
+        }
+        Ok(location)
+    }
+
+    fn read(&self, location: Location, offset: usize, length: usize) -> io::Result<Bytes> {
+        let file = locked(&self.log_files).get(&location.file_id).map(|entry| entry.file.clone());
+        let file = file.ok_or(io::ErrorKind::NotFound)?;
+        Ok(read_exact_at(&*file, location.offset + offset as u64, length)?.into())
+    }
+
+    fn publish(&self, root: &[u8], unneeded: u64) -> io::Result<()> {
+        let active_id = locked(&self.active).as_ref().map_or(0, |active| active.id);
+        let unneeded_ids: Vec<u64> = {
+            let log_files = locked(&self.log_files);
+            // Files before the active one that hold nothing above `unneeded`: an empty one was a spare too small to use.
+            log_files
+                .iter()
+                .filter(|(id, file)| **id < active_id && file.last_batch <= unneeded)
+                .map(|(id, _)| *id)
+                .collect()
+        };
+        {
+            let mut manifest = locked(&self.manifest);
+            let mut next = manifest.clone();
+            next.root = Some(Bytes::copy_from_slice(root));
+            next.log_files.retain(|listed| !unneeded_ids.contains(&listed.id));
+            next.store(&*self.files, &self.directory)?;
+            *manifest = next;
+        }
+        let spare = log_file::directory(&self.directory).join(SPARE);
+        for id in unneeded_ids {
+            let recycled = locked(&self.log_files).remove(&id);
+            let path = log_file::path(&self.directory, id);
+            let fits = match recycled {
+                Some(recycled) => recycled.file.len_bytes()? == self.log_file_bytes,
+                None => false,
+            };
+            // One file waits for its next life; overwriting it later changes no metadata. The rest are let go.
+            if fits && self.files.open(&spare).is_err() {
+                self.files.rename(&path, &spare)?;
+            } else {
+                self.files.remove(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn maintain(&self) -> io::Result<()> {
+        if !locked(&self.spares).is_empty() {
+            return Ok(());
+        }
+        let path = log_file::directory(&self.directory).join(SPARE);
+        let bytes = self.log_file_bytes;
+        let file = match self.files.open(&path) {
+            Ok(file) if file.len_bytes()? == bytes => file,
+            other => {
+                if other.is_ok() {
+                    self.files.remove(&path)?;
+                }
+                if self.free_bytes() < self.reserve_bytes() + bytes {
+                    return Ok(());
+                }
+                self.write_zeros(&path, bytes)?
+            }
+        };
+        let listed = self.name_and_list(&*file, SPARE, bytes)?;
+        let active = locked(&self.active);
+        locked(&self.log_files).insert(listed.id, LogFile { file, last_batch: 0 });
+        // Files are used in the order of their ids. If the writer took a fresh one meanwhile, this one came too late: it
+        // stays unused until the next publication lets it go.
+        if active.as_ref().is_none_or(|active| active.id < listed.id) {
+            locked(&self.spares).push_back(listed);
+        }
+        Ok(())
+    }
+
+    fn create_object(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
+        objects::create(&self.files, &self.directory, name)
+    }
+
+    fn delete_object(&self, name: &str) -> io::Result<()> {
+        self.remove_if_there(&objects::directory(&self.directory).join(name))
+    }
+
+    fn has_room_for_object(&self, length: u64) -> bool {
+        self.free_bytes() >= length + MIB
+    }
+}
+
+impl Disk {
+    /// Makes a file full of zeros: overwriting bytes that exist needs no change of metadata, which makes a sync twice as
+    /// fast (`reference/performance.md`).
+    fn write_zeros(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
+        let file = self.files.create(path)?;
+        let zeros = vec![0; MIB as usize];
+        let mut offset = 0;
+        while offset < bytes {
+            let step = MIB.min(bytes - offset);
+            file.write_at(&zeros[..step as usize], offset)?;
+            // In steps, so that a batch's sync never waits behind 64 MiB of zeros.
+            if offset % (8 * MIB) == 7 * MIB {
+                file.sync_data()?;
+            }
+            offset += step;
+        }
+        file.sync_data()?;
+        Ok(file)
+    }
+}
