@@ -147,7 +147,7 @@ fn stray(text: &str) -> Option<char> {
 }
 
 fn quoted(text: &str) -> &str {
-    &text[..text.floor_char_boundary(MAX_QUOTED)]
+    crate::text::prefix(text, MAX_QUOTED)
 }
 
 fn refuse(message: impl Into<Cow<'static, str>>) -> ErrorBody {

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::error::{ErrorBody, ErrorCode};
 use crate::shape::{Kind, Shape};
-use crate::text::java_length;
+use crate::text::{java_length, prefix};
 use crate::value::{Number, Value};
 
 /// How many failures an error lists.
@@ -244,7 +244,9 @@ fn pattern_rule(shape: &Shape) -> Option<String> {
 fn set_rule(shape: &Shape) -> Option<String> {
     // AWS prints sets in the order of a hash table. The one order that has been observed (api.md §2.7) is kept.
     let values = match shape.name {
-        "ShardIteratorType" => "AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON".to_owned(),
+        "ShardIteratorType" => {
+            "AFTER_SEQUENCE_NUMBER, LATEST, AT_TIMESTAMP, AT_SEQUENCE_NUMBER, TRIM_HORIZON".to_owned()
+        }
         _ => shape.values.join(", "),
     };
     (!shape.values.is_empty()).then(|| format!("Member must satisfy enum value set: [{values}]"))
@@ -255,7 +257,7 @@ fn print(shape: &Shape, value: &Value) -> String {
     let mut out = String::new();
     print_into(&mut out, shape, value, 0);
     if out.len() > MAX_PRINTED {
-        out.truncate(out.floor_char_boundary(MAX_PRINTED));
+        out.truncate(prefix(&out, MAX_PRINTED).len());
         out.push_str("...");
     }
     out
