@@ -25,7 +25,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"RHEOSBAT");
 /// The format that this code writes and the newest that it reads.
 pub const FORMAT: u16 = 1;
 /// Feature bits that this code understands.
-pub const KNOWN_FEATURES: u32 = 0;
+pub(crate) const KNOWN_FEATURES: u32 = 0;
 
 /// Who wrote a batch and where it lies: what a medium knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -188,6 +188,11 @@ impl Block {
         self.bytes.len()
     }
 
+    /// The encoded records.
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
     /// The records with their positions.
     pub fn records(&self) -> impl Iterator<Item = (u64, RecordRef<'_>)> {
         let mut rest: &[u8] = &self.bytes;

@@ -1,0 +1,194 @@
+//! Housekeeping: records of sealed log files go into segments, a snapshot covers their changes, a new root makes it so;
+//! only then may the log files be used again. A step function, like the writer; everything here can be tried again.
+
+use super::Shared;
+use super::root::{Root, SnapshotRef, encode_snapshot};
+use super::segment::{SegmentBuilder, SegmentRun};
+use super::shards::{LiveRun, Shard};
+use crate::state::State;
+use rheos_types::ShardKey;
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::sync::Arc;
+
+/// A shard with this much to write gets a file of its own, so that it can be freed by itself.
+const OWN_FILE_BYTES: u64 = 4 << 20;
+
+/// The housekeeper.
+pub struct Housekeeper {
+    shared: Arc<Shared>,
+    root: Root,
+    /// What each segment holds: shards and the positions that their runs end at.
+    segments: HashMap<String, Vec<(u64, u64)>>,
+}
+
+/// A shard's blocks to be written.
+struct Work {
+    key: ShardKey,
+    shard: Arc<Shard>,
+    runs: Vec<LiveRun>,
+    bytes: u64,
+}
+
+impl Housekeeper {
+    pub(crate) fn new(shared: Arc<Shared>, root: Root, segments: HashMap<String, Vec<(u64, u64)>>) -> Self {
+        Self { shared, root, segments }
+    }
+
+    /// Does what there is to do.
+    ///
+    /// # Errors
+    /// The medium's: nothing is lost and the next step tries again.
+    pub fn step(&mut self) -> io::Result<()> {
+        self.shared.medium.maintain()?;
+        self.flush()?;
+        self.free()
+    }
+
+    /// Writes the records of sealed log files to segments and lets the log files go.
+    fn flush(&mut self) -> io::Result<()> {
+        let (sealed_upto, files, state) = {
+            let backlog = self.shared.backlog();
+            match &backlog.state {
+                Some(state) if backlog.files > 0 => (backlog.sealed_upto, backlog.files, state.clone()),
+                _ => return Ok(()),
+            }
+        };
+        let mut root = self.root.clone();
+        let mut written = Vec::new();
+        for (name, works) in self.plan(sealed_upto, &state, &mut root) {
+            let bytes = works.iter().map(|work| work.bytes).sum::<u64>();
+            if !self.shared.medium.has_room_for_object(bytes) {
+                self.give_up(&written);
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            match self.write_segment(&name, &works) {
+                Ok(runs) => written.push((name, works, runs)),
+                Err(error) => {
+                    self.give_up(&written);
+                    return Err(error);
+                }
+            }
+        }
+        let snapshot = SnapshotRef { name: root.name_object("snapshot"), batch: state.batch };
+        let mut object = self.shared.medium.create_object(&snapshot.name)?;
+        object.write(&encode_snapshot(&state))?;
+        object.finish()?;
+        root.snapshots.insert(0, snapshot);
+        let old_snapshots = root.snapshots.split_off(root.snapshots.len().min(2));
+        root.segments.extend(written.iter().map(|(name, ..)| name.clone()));
+        root.flushed_upto = sealed_upto;
+        self.publish(root)?;
+
+        for (name, works, runs) in written {
+            self.segments.insert(name, runs.iter().map(|run| (run.shard.0, run.next)).collect());
+            for (work, run) in works.iter().zip(runs) {
+                let mut index = work.shard.index();
+                while index.live.front().is_some_and(|live| live.next() <= run.next) {
+                    index.live.pop_front();
+                }
+                index.segments.push_back(run);
+                index.forget_trimmed();
+            }
+        }
+        for snapshot in old_snapshots {
+            self.shared.medium.delete_object(&snapshot.name)?;
+        }
+        let mut backlog = self.shared.backlog();
+        backlog.files -= files;
+        if backlog.files == 0 {
+            backlog.state = None;
+        }
+        Ok(())
+    }
+
+    /// Which blocks go into which new segment: one per retention class, and one for each shard with much to write.
+    fn plan(&self, sealed_upto: u64, state: &State, root: &mut Root) -> Vec<(String, Vec<Work>)> {
+        let mut sets: BTreeMap<u32, Vec<Work>> = BTreeMap::new();
+        let mut plan = Vec::new();
+        for (key, shard) in self.shared.shards.all() {
+            let (runs, first): (Vec<_>, u64) = {
+                let index = shard.index();
+                let sealed = index.live.iter().take_while(|run| run.batch.location.number <= sealed_upto);
+                (sealed.cloned().collect(), index.first)
+            };
+            let runs: Vec<_> = runs.into_iter().filter(|run| run.next() > first).collect();
+            if runs.is_empty() {
+                continue;
+            }
+            let bytes = runs.iter().map(|run| u64::from(run.entry.bytes)).sum();
+            let work = Work { key, shard, runs, bytes };
+            if bytes >= OWN_FILE_BYTES {
+                plan.push((root.name_object("segment"), vec![work]));
+            } else {
+                let class = state.shards.get(&key.0).map_or(0, |shard| shard.class);
+                sets.entry(class).or_default().push(work);
+            }
+        }
+        plan.extend(sets.into_values().map(|works| (root.name_object("segment"), works)));
+        plan
+    }
+
+    fn write_segment(&self, name: &str, works: &[Work]) -> io::Result<Vec<SegmentRun>> {
+        let mut builder = SegmentBuilder::create(&*self.shared.medium, name)?;
+        for work in works {
+            for run in &work.runs {
+                let block = match run.in_memory() {
+                    Some(block) => block,
+                    None => run.from_log(&*self.shared.medium)?.ok_or_else(|| damaged(work.key, run))?,
+                };
+                builder.push(run.entry, run.batch.time_ms, block.bytes())?;
+            }
+        }
+        builder.finish()
+    }
+
+    /// Deletes segments that no root will name.
+    fn give_up(&self, written: &[(String, Vec<Work>, Vec<SegmentRun>)]) {
+        for (name, ..) in written {
+            if let Err(error) = self.shared.medium.delete_object(name) {
+                tracing::warn!(%error, segment = %name, "cannot delete an unneeded segment: the next start does");
+            }
+        }
+    }
+
+    fn publish(&mut self, root: Root) -> io::Result<()> {
+        self.shared.medium.publish(&root.encode()?, root.covered_upto())?;
+        self.root = root;
+        Ok(())
+    }
+
+    /// Deletes segments in which nothing is wanted any more: every run's shard is gone or has been trimmed beyond it.
+    fn free(&mut self) -> io::Result<()> {
+        let is_dead = |(shard, next): &(u64, u64)| {
+            self.shared.shards.get(ShardKey(*shard)).is_none_or(|shard| *next <= shard.index().first)
+        };
+        let dead: Vec<String> =
+            self.segments.iter().filter(|(_, holds)| holds.iter().all(is_dead)).map(|(name, _)| name.clone()).collect();
+        if dead.is_empty() {
+            return Ok(());
+        }
+        let mut root = self.root.clone();
+        root.segments.retain(|name| !dead.contains(name));
+        self.publish(root)?;
+        for name in dead {
+            self.segments.remove(&name);
+            self.shared.medium.delete_object(&name)?;
+        }
+        Ok(())
+    }
+}
+
+fn damaged(key: ShardKey, run: &LiveRun) -> io::Error {
+    let place = run.batch.location;
+    io::Error::new(
+        io::ErrorKind::InvalidData,
+        format!(
+            "log file {:016x} is damaged at offset {}: positions {} to {} of shard {key}",
+            place.file_id,
+            place.offset,
+            run.entry.first,
+            run.next() - 1
+        ),
+    )
+}

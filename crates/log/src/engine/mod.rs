@@ -1,0 +1,156 @@
+//! The engine: sequencing, writing, reading and housekeeping over any medium.
+//!
+//! * [`queue`]: what waits for the writer, bounded
+//! * [`writer`]: the one sequencing point; a step function
+//! * [`shards`]: what readers see; the tail in memory
+//! * [`segment`]: immutable files written behind the log
+//! * [`root`]: snapshots and segments that count
+//! * [`housekeeper`]: segments, snapshots and freeing files; a step function
+//! * [`recovery`]: from a medium to the state before the stop
+
+pub(crate) mod housekeeper;
+pub(crate) mod queue;
+pub(crate) mod recovery;
+pub(crate) mod root;
+pub(crate) mod segment;
+pub(crate) mod shards;
+pub(crate) mod writer;
+
+use crate::change::{Key, Versioned};
+use crate::log::{Observer, Options};
+use crate::medium::Medium;
+use crate::state::State;
+use imbl::OrdMap;
+use queue::Queue;
+use rheos_types::Clock;
+use shards::Shards;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+/// What the writer, the housekeeper and the readers share.
+pub(crate) struct Shared {
+    pub(crate) medium: Arc<dyn Medium>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) options: Options,
+    pub(crate) shards: Shards,
+    pub(crate) queue: Queue,
+    /// The lowest shard key not given out.
+    pub(crate) next_shard_key: AtomicU64,
+    pub(crate) housekeeping: Signal,
+    catalog: RwLock<OrdMap<Key, Versioned>>,
+    observers: RwLock<Vec<Arc<dyn Observer>>>,
+    backlog: Mutex<Backlog>,
+}
+
+/// Log files that take no more batches and whose records are not in segments yet.
+#[derive(Default)]
+pub(crate) struct Backlog {
+    /// How many files.
+    pub(crate) files: u32,
+    /// The last batch in them.
+    pub(crate) sealed_upto: u64,
+    /// The state after a batch behind them.
+    pub(crate) state: Option<State>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        medium: Arc<dyn Medium>,
+        clock: Arc<dyn Clock>,
+        options: Options,
+        recovered: &State,
+        shards: Shards,
+        backlog: Backlog,
+    ) -> Self {
+        Self {
+            medium,
+            clock,
+            shards,
+            queue: Queue::new(options.queue_bytes),
+            options,
+            next_shard_key: AtomicU64::new(recovered.next_shard_key),
+            housekeeping: Signal::default(),
+            catalog: RwLock::new(recovered.catalog.clone()),
+            observers: RwLock::default(),
+            backlog: Mutex::new(backlog),
+        }
+    }
+
+    /// The durable catalog. The map is shared, so this costs next to nothing.
+    pub(crate) fn catalog(&self) -> OrdMap<Key, Versioned> {
+        self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_catalog(&self, catalog: OrdMap<Key, Versioned>) {
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
+    }
+
+    pub(crate) fn observe(&self, observer: Arc<dyn Observer>) {
+        self.observers.write().unwrap_or_else(PoisonError::into_inner).push(observer);
+    }
+
+    fn tell(&self, news: &[(Key, Option<Versioned>)]) {
+        for observer in self.observers.read().unwrap_or_else(PoisonError::into_inner).iter() {
+            observer.applied(news);
+        }
+    }
+
+    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
+        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A log file takes no more: its batches end at `sealed_upto`, and `state` holds after them.
+    fn sealed(&self, sealed_upto: u64, state: State) {
+        let mut backlog = self.backlog();
+        backlog.files += 1;
+        backlog.sealed_upto = sealed_upto;
+        backlog.state = Some(state);
+        drop(backlog);
+        self.housekeeping.wake();
+    }
+
+    /// Whether so many log files wait for their segments that records have to wait too.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.backlog().files > self.options.backlog_files
+    }
+
+    /// The lowest of `count` fresh shard keys.
+    pub(crate) fn reserve_shard_keys(&self, count: u32) -> u64 {
+        self.next_shard_key.fetch_add(u64::from(count), Ordering::Relaxed)
+    }
+}
+
+/// Wakes one waiting thread. A wake-up that comes before the wait is not lost.
+#[derive(Default)]
+pub(crate) struct Signal {
+    state: Mutex<SignalState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct SignalState {
+    woken: bool,
+    stopped: bool,
+}
+
+impl Signal {
+    pub(crate) fn wake(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).woken = true;
+        self.changed.notify_one();
+    }
+
+    pub(crate) fn stop(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
+        self.changed.notify_all();
+    }
+
+    /// Waits for a wake-up, or for `patience` to pass; `false` once stopped.
+    pub(crate) fn wait(&self, patience: Duration) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = self.changed.wait_timeout_while(state, patience, |state| !state.woken && !state.stopped);
+        let (mut state, _) = outcome.unwrap_or_else(PoisonError::into_inner);
+        state.woken = false;
+        !state.stopped
+    }
+}

@@ -1,0 +1,201 @@
+//! From a medium to the state before the stop: newest readable snapshot, then the log since, then the segments.
+
+use super::root::{Root, load_snapshot};
+use super::segment::{self, OpenedSegment};
+use super::shards::{LiveBatch, LiveRun, Shards};
+use super::{Backlog, Shared};
+use crate::batch::ParsedBatch;
+use crate::log::Options;
+use crate::medium::{Location, Medium, Objects, OpenError};
+use crate::state::State;
+use rheos_types::Clock;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// What recovery comes to.
+pub(crate) struct Recovered {
+    pub(crate) shared: Shared,
+    pub(crate) state: State,
+    pub(crate) root: Root,
+    /// What the segments hold, by name.
+    pub(crate) segments: HashMap<String, Vec<(u64, u64)>>,
+    /// The file that the last batch lies in.
+    pub(crate) file_id: Option<u64>,
+}
+
+/// Reads everything back.
+pub(crate) fn recover(
+    medium: Arc<dyn Medium>,
+    clock: Arc<dyn Clock>,
+    options: Options,
+) -> Result<Recovered, OpenError> {
+    let root = Root::decode(medium.root().as_ref())?;
+    let snapshot = newest_snapshot(&*medium, &root)?;
+    let shards = Shards::default();
+    let mut replay = Replay {
+        snapshot_batch: snapshot.batch,
+        state: snapshot,
+        runs: Vec::new(),
+        file_id: None,
+        last: 0,
+        sealed_upto: 0,
+        files: 0,
+        flushed_upto: root.flushed_upto,
+    };
+    let covered_upto = replay.snapshot_batch.min(root.flushed_upto);
+    medium.replay(covered_upto, &mut |batch, location| replay.batch(&batch, location))?;
+    let Replay { state, runs, file_id, last, sealed_upto, files, snapshot_batch, .. } = replay;
+    if last < snapshot_batch && snapshot_batch > 0 {
+        return Err(OpenError::Corrupt {
+            file: "the log".to_owned(),
+            offset: 0,
+            what: format!("it ends with batch {last}, but the snapshot knows batch {snapshot_batch}"),
+        });
+    }
+    for (key, shard) in &state.shards {
+        let opened = shards.open(rheos_types::ShardKey(*key));
+        let mut index = opened.index();
+        (index.first, index.next) = (shard.first, shard.next);
+        (index.closed, index.last_time_ms) = (shard.closed, shard.last_time_ms);
+    }
+    let segments = load_segments(&*medium, &root, &shards)?;
+    for run in runs {
+        let Some(shard) = shards.get(run.entry.shard) else { continue };
+        let mut index = shard.index();
+        // What a segment holds already is not needed from the log.
+        let covered = index.segments.back().map_or(0, |run| run.next);
+        if run.next() > covered.max(index.first) {
+            index.live.push_back(run);
+        }
+    }
+    let backlog =
+        if files == 0 { Backlog::default() } else { Backlog { files, sealed_upto, state: Some(state.clone()) } };
+    remove_orphans(&*medium, &root);
+    let shared = Shared::new(medium, clock, options, &state, shards, backlog);
+    Ok(Recovered { shared, state, root, segments, file_id })
+}
+
+/// The newest snapshot that can be read; the one before it is there for that case.
+fn newest_snapshot(medium: &dyn Medium, root: &Root) -> Result<State, OpenError> {
+    let objects: &dyn Objects = medium;
+    let mut newest = None;
+    for snapshot in &root.snapshots {
+        match load_snapshot(objects, snapshot) {
+            Ok(state) => return Ok(state),
+            Err(error @ OpenError::Newer { .. }) => return Err(error),
+            Err(error) => {
+                tracing::error!(%error, "a snapshot cannot be read: trying the one before it");
+                newest.get_or_insert(error);
+            }
+        }
+    }
+    // With one snapshot or none the whole log is still there.
+    match newest {
+        Some(error) if root.snapshots.len() > 1 => Err(error),
+        Some(_) | None => Ok(State::default()),
+    }
+}
+
+struct Replay {
+    snapshot_batch: u64,
+    state: State,
+    runs: Vec<LiveRun>,
+    file_id: Option<u64>,
+    last: u64,
+    sealed_upto: u64,
+    /// Log files before the last one that hold records which no segment holds.
+    files: u32,
+    flushed_upto: u64,
+}
+
+impl Replay {
+    fn batch(&mut self, batch: &ParsedBatch, location: Location) -> Result<(), OpenError> {
+        let number = batch.header.number;
+        let corrupt = |what: String| OpenError::Corrupt {
+            file: format!("log file {:016x}", location.file_id),
+            offset: location.offset,
+            what,
+        };
+        if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id)
+            && self.last > self.flushed_upto
+        {
+            self.sealed_upto = self.last;
+            self.files += 1;
+        }
+        self.last = number;
+        let is_new = number > self.snapshot_batch;
+        if is_new {
+            let changes =
+                batch.changes().ok_or_else(|| corrupt(format!("batch {number} has a change of no known kind")))?;
+            changes.iter().for_each(|change| self.state.apply(change));
+            self.state.batch = number;
+            self.state.time_ms = batch.header.time_ms;
+        }
+        let live = LiveBatch::new(location, batch.header.time_ms, None);
+        for (entry, offset) in batch.blocks() {
+            // A shard that is gone by now was dropped later: its records are not wanted.
+            let Some(shard) = self.state.shards.get_mut(&entry.shard.0) else { continue };
+            if is_new {
+                if shard.next != entry.first {
+                    return Err(corrupt(format!(
+                        "batch {number} has records of shard {} from position {}, expected {}",
+                        entry.shard, entry.first, shard.next
+                    )));
+                }
+                shard.next += u64::from(entry.count);
+                shard.last_time_ms = batch.header.time_ms;
+            }
+            self.runs.push(LiveRun::new(entry, offset, live.clone()));
+        }
+        Ok(())
+    }
+}
+
+/// Opens every segment's directory and hands its runs to their shards: what each segment holds, by name.
+fn load_segments(
+    medium: &dyn Medium,
+    root: &Root,
+    shards: &Shards,
+) -> Result<HashMap<String, Vec<(u64, u64)>>, OpenError> {
+    let objects: &dyn Objects = medium;
+    let mut segments = HashMap::new();
+    for name in &root.segments {
+        let directory = match segment::open(objects, name) {
+            Ok(OpenedSegment::Read(directory)) => directory,
+            Ok(OpenedSegment::Newer { format }) => {
+                return Err(OpenError::Newer { file: name.clone(), format: u32::from(format), features: 0 });
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(OpenError::Missing { file: format!("objects/{name}") });
+            }
+            Err(source) => return Err(OpenError::Io { what: "cannot read segment", file: name.clone(), source }),
+        };
+        if directory.rebuilt {
+            tracing::error!(segment = %name, "the segment's directory is damaged: rebuilt from its blocks");
+        }
+        let mut holds = Vec::with_capacity(directory.runs.len());
+        for run in directory.runs {
+            holds.push((run.shard.0, run.next));
+            if let Some(shard) = shards.get(run.shard) {
+                let mut index = shard.index();
+                if run.next > index.first {
+                    index.segments.push_back(run);
+                }
+            }
+        }
+        segments.insert(name.clone(), holds);
+    }
+    Ok(segments)
+}
+
+/// Deletes objects that no root names: what a crash left between writing and publishing.
+fn remove_orphans(medium: &dyn Medium, root: &Root) {
+    let named =
+        |name: &String| root.segments.contains(name) || root.snapshots.iter().any(|snapshot| snapshot.name == *name);
+    let removed = medium
+        .list_objects()
+        .and_then(|names| names.iter().filter(|name| !named(name)).try_for_each(|name| medium.delete_object(name)));
+    if let Err(error) = removed {
+        tracing::warn!(%error, "cannot delete objects that nothing names: trying again at the next start");
+    }
+}

@@ -1,0 +1,445 @@
+//! Set files: immutable runs of many shards, written behind the log. Drawn byte by byte in `docs/format.md`.
+//!
+//! ```text
+//! head (64) | runs: for each shard its blocks (header 64 + records) | index | directory | trailer (64)
+//! ```
+//! Every block vouches for itself, so that damage makes only its own range unreadable. The directory says where each
+//! shard's run lies; the index has an entry at least every 64 KiB of a run, so that a read touches little besides what it
+//! returns. A damaged directory is rebuilt from the blocks.
+
+use crate::batch::{ALIGN, BlockEntry};
+use crate::codec::Reader;
+use crate::medium::Objects;
+use crate::record::Block;
+use bytes::Bytes;
+use rheos_types::ShardKey;
+use std::io;
+use std::sync::Arc;
+
+mod write;
+
+pub(crate) use write::SegmentBuilder;
+
+const MAGIC: u64 = u64::from_le_bytes(*b"RHEOSSEG");
+const BLOCK_MAGIC: u32 = u32::from_le_bytes(*b"RBLK");
+const FORMAT: u16 = 1;
+const HEAD: usize = 64;
+const TRAILER: usize = 64;
+const DIRECTORY_ENTRY: usize = 80;
+const INDEX_ENTRY: usize = 24;
+/// Bytes of a block's header.
+pub(crate) const BLOCK_HEADER: usize = 64;
+/// An index entry at least every so many bytes of a run.
+const INDEX_STEP_BYTES: u64 = 64 << 10;
+/// No block is larger than a batch.
+const MAX_BLOCK_BYTES: usize = crate::batch::MAX_BATCH;
+
+/// A segment that exists.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    pub(crate) name: String,
+    pub(crate) bytes: u64,
+}
+
+/// One shard's run in a segment.
+#[derive(Debug, Clone)]
+pub(crate) struct SegmentRun {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) shard: ShardKey,
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+    pub(crate) first_time_ms: u64,
+    pub(crate) last_time_ms: u64,
+    offset: u64,
+    bytes: u64,
+    index_offset: u64,
+    index_count: u32,
+}
+
+/// Bytes of a segment that are not as they were written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Damage {
+    pub(crate) offset: u64,
+    /// The positions that cannot be read.
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+}
+
+/// Why a segment could not be read.
+#[derive(Debug)]
+pub(crate) enum SegmentError {
+    Damaged(Damage),
+    Io(io::Error),
+}
+
+impl From<io::Error> for SegmentError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+/// A segment's runs, and whether its directory had to be rebuilt.
+pub(crate) struct Directory {
+    pub(crate) runs: Vec<SegmentRun>,
+    pub(crate) rebuilt: bool,
+}
+
+/// What stands where a segment's head should.
+pub(crate) enum OpenedSegment {
+    Read(Directory),
+    Newer { format: u16 },
+}
+
+/// A block's header in a segment.
+struct BlockHeader {
+    entry: BlockEntry,
+    time_ms: u64,
+}
+
+impl BlockHeader {
+    fn encode(&self, into: &mut Vec<u8>) {
+        let start = into.len();
+        into.extend_from_slice(&BLOCK_MAGIC.to_le_bytes());
+        into.extend_from_slice(&[0; 4]);
+        self.entry.encode(into);
+        into.extend_from_slice(&self.time_ms.to_le_bytes());
+        into.resize(start + BLOCK_HEADER - 4, 0);
+        let crc = crc32c::crc32c(&into[start..]);
+        into.extend_from_slice(&crc.to_le_bytes());
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (body, crc) = bytes.get(..BLOCK_HEADER)?.split_at(BLOCK_HEADER - 4);
+        let mut reader = Reader(body);
+        if reader.u32()? != BLOCK_MAGIC || crc32c::crc32c(body).to_le_bytes() != crc {
+            return None;
+        }
+        reader.u32()?;
+        let header = Self { entry: BlockEntry::decode(&mut reader)?, time_ms: reader.u64()? };
+        (header.entry.bytes as usize <= MAX_BLOCK_BYTES).then_some(header)
+    }
+
+    /// Where the block after this one begins, counted from this one's header.
+    fn stride(&self) -> u64 {
+        (BLOCK_HEADER as u64 + u64::from(self.entry.bytes)).next_multiple_of(8)
+    }
+
+    fn next(&self) -> u64 {
+        self.entry.first + u64::from(self.entry.count)
+    }
+}
+
+/// Reads a segment's directory; if it is damaged, rebuilds it from the blocks.
+pub(crate) fn open(objects: &dyn Objects, name: &str) -> io::Result<OpenedSegment> {
+    let bytes = objects.object_len(name)?;
+    let segment = Arc::new(Segment { name: name.to_owned(), bytes });
+    if let Ok(head) = objects.read_object(name, 0, HEAD)
+        && let Some(format) = decode_head(&head)
+        && format != FORMAT
+    {
+        return Ok(OpenedSegment::Newer { format });
+    }
+    Ok(OpenedSegment::Read(match read_directory(objects, &segment)? {
+        Some(runs) => Directory { runs, rebuilt: false },
+        None => Directory { runs: rebuild(objects, &segment)?, rebuilt: true },
+    }))
+}
+
+fn encode_head(log: &mut Vec<u8>) {
+    log.extend_from_slice(&MAGIC.to_le_bytes());
+    log.extend_from_slice(&FORMAT.to_le_bytes());
+    log.resize(HEAD - 4, 0);
+    let crc = crc32c::crc32c(log);
+    log.extend_from_slice(&crc.to_le_bytes());
+}
+
+fn decode_head(bytes: &[u8]) -> Option<u16> {
+    let (body, crc) = bytes.split_at_checked(HEAD - 4)?;
+    let mut reader = Reader(body);
+    (reader.u64()? == MAGIC && crc32c::crc32c(body).to_le_bytes() == crc).then(|| reader.u16()).flatten()
+}
+
+/// The directory, or `None` if any byte of it or of the index is not as it was written.
+fn read_directory(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Option<Vec<SegmentRun>>> {
+    let Some(trailer_offset) = segment.bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
+    let trailer = objects.read_object(&segment.name, trailer_offset, TRAILER)?;
+    let (body, crc) = trailer.split_at(TRAILER - 4);
+    if crc32c::crc32c(body).to_le_bytes() != crc {
+        return Ok(None);
+    }
+    let mut reader = Reader(body);
+    let (Some(MAGIC), Some(start), Some(runs), Some(footer_crc)) =
+        (reader.u64(), reader.u64(), reader.u64(), reader.u32())
+    else {
+        return Ok(None);
+    };
+    let Some(length) = trailer_offset.checked_sub(start) else { return Ok(None) };
+    let footer = objects.read_object(&segment.name, start, length as usize)?;
+    if crc32c::crc32c(&footer) != footer_crc {
+        return Ok(None);
+    }
+    let directory = footer.len().saturating_sub(runs as usize * DIRECTORY_ENTRY);
+    let mut reader = Reader(&footer[directory..]);
+    Ok((0..runs).map(|_| decode_run(&mut reader, segment)).collect())
+}
+
+fn decode_run(reader: &mut Reader<'_>, segment: &Arc<Segment>) -> Option<SegmentRun> {
+    let run = SegmentRun {
+        segment: segment.clone(),
+        shard: ShardKey(reader.u64()?),
+        first: reader.u64()?,
+        next: reader.u64()?,
+        first_time_ms: reader.u64()?,
+        last_time_ms: reader.u64()?,
+        offset: reader.u64()?,
+        bytes: reader.u64()?,
+        index_offset: reader.u64()?,
+        index_count: reader.u32()?,
+    };
+    reader.take(DIRECTORY_ENTRY - 68)?;
+    Some(run)
+}
+
+/// Finds the blocks of a segment one by one. Where one does not verify, every later multiple of 8 is tried, so that the
+/// rest is found again.
+fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Vec<SegmentRun>> {
+    let mut runs: Vec<SegmentRun> = Vec::new();
+    let mut offset = HEAD as u64;
+    while offset + BLOCK_HEADER as u64 <= segment.bytes {
+        let bytes = objects.read_object(&segment.name, offset, BLOCK_HEADER)?;
+        let Some(block) = BlockHeader::decode(&bytes) else {
+            offset += 8;
+            continue;
+        };
+        let end = offset + block.stride();
+        match runs.last_mut() {
+            Some(run) if run.shard == block.entry.shard => {
+                run.next = block.next();
+                run.last_time_ms = block.time_ms;
+                run.bytes = end - run.offset;
+            }
+            _ => runs.push(SegmentRun {
+                segment: segment.clone(),
+                shard: block.entry.shard,
+                first: block.entry.first,
+                next: block.next(),
+                first_time_ms: block.time_ms,
+                last_time_ms: block.time_ms,
+                offset,
+                bytes: end - offset,
+                index_offset: 0,
+                index_count: 0,
+            }),
+        }
+        offset = end;
+    }
+    Ok(runs)
+}
+
+/// An entry of a run's index: a block begins at `offset`, with this position and time.
+#[derive(Debug, Clone, Copy)]
+struct IndexEntry {
+    position: u64,
+    time_ms: u64,
+    offset: u64,
+}
+
+impl SegmentRun {
+    /// Blocks from position `from` on: at least one, and then as long as both bounds hold.
+    pub(crate) fn read(
+        &self,
+        objects: &dyn Objects,
+        from: u64,
+        max_records: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<Block>, SegmentError> {
+        let start = self.seek(objects, |entry| entry.position <= from)?;
+        let mut blocks = Vec::new();
+        let (mut records, mut bytes, mut position) = (0usize, 0usize, from);
+        let window = max_bytes.clamp(INDEX_STEP_BYTES as usize, 1 << 20);
+        let mut walk = Walk::new(self, objects, start.offset, window);
+        while records < max_records && bytes < max_bytes && position < self.next {
+            let Some((offset, header)) = walk.header()? else {
+                return self.damaged(objects, walk.offset, position, blocks);
+            };
+            if header.next() <= position {
+                walk.skip(&header);
+                continue;
+            }
+            if header.entry.first > position {
+                return self.damaged(objects, offset, position, blocks);
+            }
+            let content = walk.content(&header)?;
+            if crc32c::crc32c(&content) != header.entry.crc {
+                // Only this block is lost: a reader that starts behind it goes on.
+                return damaged_unless_read(blocks, Damage { offset, first: position, next: header.next() });
+            }
+            walk.skip(&header);
+            let block = Block::new(header.entry.first, header.entry.count, header.time_ms, content);
+            let Some(part) = block.part(position, max_records - records, max_bytes.saturating_sub(bytes).max(1)) else {
+                return self.damaged(objects, offset, position, blocks);
+            };
+            if bytes > 0 && bytes + part.len_bytes() > max_bytes {
+                break;
+            }
+            records += part.count() as usize;
+            bytes += part.len_bytes();
+            let whole = part.first() + u64::from(part.count()) == header.next();
+            position = part.first() + u64::from(part.count());
+            blocks.push(part);
+            if !whole {
+                break;
+            }
+        }
+        Ok(blocks)
+    }
+
+    /// What a read that met something else than a block at `offset` comes to: the blocks before it, or the damage, which
+    /// ends where the index finds the next block.
+    fn damaged(
+        &self,
+        objects: &dyn Objects,
+        offset: u64,
+        position: u64,
+        blocks: Vec<Block>,
+    ) -> Result<Vec<Block>, SegmentError> {
+        let index = self.index(objects)?;
+        let next = index.entries().find(|entry| entry.offset > offset && entry.position > position);
+        let next = next.map_or(self.next, |entry| entry.position);
+        damaged_unless_read(blocks, Damage { offset, first: position, next })
+    }
+
+    /// The first position whose record arrived at or after `time_ms`; the run's end if there is none.
+    pub(crate) fn position_at(&self, objects: &dyn Objects, time_ms: u64) -> Result<u64, SegmentError> {
+        let start = self.seek(objects, |entry| entry.time_ms < time_ms)?;
+        let mut walk = Walk::new(self, objects, start.offset, INDEX_STEP_BYTES as usize);
+        let mut position = start.position;
+        while position < self.next {
+            let Some((_, header)) = walk.header()? else {
+                return Err(SegmentError::Damaged(Damage { offset: walk.offset, first: position, next: self.next }));
+            };
+            if header.time_ms >= time_ms {
+                return Ok(header.entry.first);
+            }
+            position = header.next();
+            walk.skip(&header);
+        }
+        Ok(self.next)
+    }
+
+    /// Verifies every block: what is damaged.
+    pub(crate) fn verify(&self, objects: &dyn Objects) -> io::Result<Vec<Damage>> {
+        let mut damages = Vec::new();
+        let mut position = self.first;
+        while position < self.next {
+            match self.read(objects, position, usize::MAX, 1 << 20) {
+                Ok(blocks) => match blocks.last() {
+                    Some(last) => position = last.first() + u64::from(last.count()),
+                    None => break,
+                },
+                Err(SegmentError::Damaged(damage)) => {
+                    position = damage.next;
+                    damages.push(damage);
+                }
+                Err(SegmentError::Io(error)) => return Err(error),
+            }
+        }
+        Ok(damages)
+    }
+
+    fn index(&self, objects: &dyn Objects) -> io::Result<Index> {
+        let length = self.index_count as usize * INDEX_ENTRY;
+        Ok(Index(if length == 0 {
+            Bytes::new()
+        } else {
+            objects.read_object(&self.segment.name, self.index_offset, length)?
+        }))
+    }
+
+    /// The last index entry for which `before` holds; the run's start if it holds for none.
+    fn seek(&self, objects: &dyn Objects, before: impl Fn(&IndexEntry) -> bool) -> io::Result<IndexEntry> {
+        let start = IndexEntry { position: self.first, time_ms: self.first_time_ms, offset: self.offset };
+        let index = self.index(objects)?;
+        let (mut low, mut high) = (0, self.index_count as usize);
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            match index.entry(middle) {
+                Some(found) if before(&found) => low = middle + 1,
+                _ => high = middle,
+            }
+        }
+        // An entry that points outside its run is damage that the directory's checksum did not see: start at the front.
+        let found = low.checked_sub(1).and_then(|at| index.entry(at));
+        Ok(found.filter(|entry| (self.offset..self.offset + self.bytes).contains(&entry.offset)).unwrap_or(start))
+    }
+}
+
+fn damaged_unless_read(blocks: Vec<Block>, damage: Damage) -> Result<Vec<Block>, SegmentError> {
+    if blocks.is_empty() { Err(SegmentError::Damaged(damage)) } else { Ok(blocks) }
+}
+
+/// A run's index as bytes.
+struct Index(Bytes);
+
+impl Index {
+    fn entry(&self, at: usize) -> Option<IndexEntry> {
+        let mut reader = Reader(self.0.get(at * INDEX_ENTRY..)?);
+        Some(IndexEntry { position: reader.u64()?, time_ms: reader.u64()?, offset: reader.u64()? })
+    }
+
+    fn entries(&self) -> impl Iterator<Item = IndexEntry> {
+        (0..).map_while(|at| self.entry(at))
+    }
+}
+
+/// Walks over the blocks of a run, reading windows of it.
+struct Walk<'a> {
+    run: &'a SegmentRun,
+    objects: &'a dyn Objects,
+    offset: u64,
+    window: Bytes,
+    window_offset: u64,
+    window_bytes: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(run: &'a SegmentRun, objects: &'a dyn Objects, offset: u64, window_bytes: usize) -> Self {
+        Self { run, objects, offset, window: Bytes::new(), window_offset: offset, window_bytes }
+    }
+
+    /// `length` bytes at `offset`, from the window or a new one.
+    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let end = self.window_offset + self.window.len() as u64;
+        if offset < self.window_offset || offset + length as u64 > end {
+            let rest = (self.run.offset + self.run.bytes).saturating_sub(offset) as usize;
+            let read = length.max(self.window_bytes.min(rest));
+            self.window = self.objects.read_object(&self.run.segment.name, offset, read)?;
+            self.window_offset = offset;
+        }
+        let start = (offset - self.window_offset) as usize;
+        Ok(self.window.slice(start..start + length))
+    }
+
+    /// The header at the walk's offset; `None` if it does not verify or the run is over.
+    fn header(&mut self) -> io::Result<Option<(u64, BlockHeader)>> {
+        let offset = self.offset;
+        if offset + BLOCK_HEADER as u64 > self.run.offset + self.run.bytes {
+            return Ok(None);
+        }
+        let bytes = self.bytes(offset, BLOCK_HEADER)?;
+        let header = BlockHeader::decode(&bytes).filter(|header| {
+            header.entry.shard == self.run.shard && offset + header.stride() <= self.run.offset + self.run.bytes
+        });
+        Ok(header.map(|header| (offset, header)))
+    }
+
+    fn content(&mut self, header: &BlockHeader) -> io::Result<Bytes> {
+        self.bytes(self.offset + BLOCK_HEADER as u64, header.entry.bytes as usize)
+    }
+
+    fn skip(&mut self, header: &BlockHeader) {
+        self.offset += header.stride();
+    }
+}
+
+const _: () = assert!(ALIGN.is_multiple_of(8) && HEAD.is_multiple_of(8) && BLOCK_HEADER.is_multiple_of(8));
