@@ -1,1 +1,65 @@
-//! rheos-streams
+//! What Kinesis means: streams and their shards, appending, reading, resharding, limits and retention.
+//!
+//! Knows no wire (no HTTP, no JSON of the API, no message texts) and no medium (only [`rheos_log::Log`]). Each verb is a
+//! chapter of its own with one error enum that lists exactly what can happen to it; facts are small structs ([`facts`])
+//! that carry what the texts on the wire need.
+//!
+//! # How it hangs together
+//! * The truth is the log's catalog: one record for a stream, one for each of its shards ([`catalog`]).
+//! * [`Streams`] keeps a view of it in memory ([`view`]), which the log brings up to date after each durable batch and
+//!   *before* the replies of that batch are released: whoever was answered sees what was answered.
+//! * A verb that changes a stream reads the view, decides, and commits on condition that the stream's record is still
+//!   the one it read; if it is not, it decides again ([`Streams`]' `change`). There is no lock.
+//! * What takes time (CREATING, UPDATING, DELETING; retention) is written down as an intent with a due time and carried
+//!   out by [`Streams::tick`], the one step function that the server's ticker drives. A restart in the middle finds the
+//!   intent and finishes it.
+//!
+//! # Invariants
+//! * The next iterator is absent if and only if child shards are named: [`Onward`] cannot say otherwise.
+//! * The open shards of a stream that serves cover the key space exactly once, in every view.
+//! * A shard's create second exceeds its parents' and every one that its stream's name ever used before.
+//! * Retention never goes back: the stream's horizon only rises and is recorded in the same commit that raises the
+//!   retention.
+
+mod append;
+mod buckets;
+mod catalog;
+mod create;
+mod delete;
+mod describe;
+mod facts;
+mod iterator;
+mod list_shards;
+mod list_streams;
+mod open;
+mod read;
+mod reshard;
+mod retention;
+mod retention_clock;
+mod tags;
+mod tick;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub use append::{Entry, Failure, Outcome, PutError, PutRecordsError, Stored};
+pub use catalog::{Mode, Status};
+pub use create::{CreateError, CreateStream};
+pub use delete::DeleteError;
+pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo};
+pub use facts::{
+    HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed, ShardIdInvalid,
+    ShardNotFound, StreamNotFound, TokenError,
+};
+pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
+pub use list_shards::{ListShards, ListShardsError, ShardFilter, ShardPage, ShardsToken};
+pub use list_streams::StreamPage;
+pub use open::{Config, OpenError, Streams};
+pub use read::{ChildShard, Onward, ReadError, Record, Records};
+pub use reshard::{MergeError, SplitError};
+pub use retention::RetentionError;
+pub use rheos_log::LogError;
+pub use rheos_types::token::ShardIterator;
+pub use tags::{TagError, TagPage, TagRefusal};
+pub use tick::{Tick, TickProblem};

@@ -1,0 +1,272 @@
+//! What is kept in the log's catalog, and under which keys. Values are JSON: they are few, and a person may read them.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `stream/{account}/{region}/{name}` | [`StreamRecord`] |
+//! | `shard/{stream uid, 16 hex digits}/{shard number, 10 digits}` | [`ShardRecord`] |
+//! | `retired/{account}/{region}/{name}` | [`Retired`]: the last create second of a deleted stream, for about an hour |
+//! | `retired-floor` | [`Retired`]: the highest of those that have been forgotten |
+//! | `token-key` | the 32 random bytes that seal iterators and next tokens |
+//!
+//! A field is added with `#[serde(default)]`; one is never renamed or given another meaning.
+
+use bytes::Bytes;
+use rheos_log::{Change, Condition, Key};
+use rheos_types::{AccountId, HashKey, HashRange, Namespace, Region, SequenceNumber, ShardId, ShardKey, StreamName};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub(crate) const STREAMS: &str = "stream/";
+pub(crate) const SHARDS: &str = "shard/";
+pub(crate) const RETIRED: &str = "retired/";
+pub(crate) const RETIRED_FLOOR: &str = "retired-floor";
+pub(crate) const TOKEN_KEY: &str = "token-key";
+
+/// Tells a stream from every other, those of the same name before and after it included. It is the key of the first
+/// shard that the stream was created with, and shard keys are never used twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct StreamUid(pub(crate) u64);
+
+impl fmt::Display for StreamUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+/// Where a stream is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Status {
+    /// Being made: it has no shards to see and takes no records.
+    Creating,
+    /// In service.
+    Active,
+    /// In service, while a change of the stream is under way.
+    Updating,
+    /// Its records are gone; the name is not free yet.
+    Deleting,
+}
+
+impl Status {
+    /// As the API writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Updating => "UPDATING",
+            Self::Deleting => "DELETING",
+        }
+    }
+
+    /// Whether records can be written and read.
+    pub(crate) fn serves(self) -> bool {
+        matches!(self, Self::Active | Self::Updating)
+    }
+}
+
+/// Who decides how many shards a stream has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Mode {
+    /// The user.
+    Provisioned,
+    /// The service.
+    OnDemand,
+}
+
+impl Mode {
+    /// As the API writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioned => "PROVISIONED",
+            Self::OnDemand => "ON_DEMAND",
+        }
+    }
+}
+
+/// A stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StreamRecord {
+    pub(crate) uid: StreamUid,
+    pub(crate) status: Status,
+    pub(crate) mode: Mode,
+    pub(crate) retention_hours: u32,
+    pub(crate) created_ms: u64,
+    /// The highest create second of any of its shards so far.
+    pub(crate) last_shard_second: u64,
+    /// The number that its next shard gets.
+    pub(crate) next_shard: u32,
+    pub(crate) max_record_kib: u32,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// Records that arrived before this are gone for good, however long the retention is made. It only rises.
+    pub(crate) horizon_ms: u64,
+    /// What is under way.
+    pub(crate) pending: Option<Pending>,
+}
+
+/// A change that takes time: what is to be done when it is due. Whatever it is, doing it twice is doing it once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Pending {
+    pub(crate) due_ms: u64,
+    pub(crate) intent: Intent,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Intent {
+    /// Let the stream be ACTIVE: all else is done (creation, retention).
+    Settle,
+    /// Close `shard`; open one child up to `at` and one from there.
+    Split { shard: ShardId, at: HashKey },
+    /// Close `shard` and the `adjacent` one above it; open one child for both ranges.
+    Merge { shard: ShardId, adjacent: ShardId },
+    /// Free the name.
+    Remove,
+}
+
+impl Intent {
+    /// Whether the intent closes `shard`.
+    pub(crate) fn closes(&self, id: ShardId) -> bool {
+        match self {
+            Self::Split { shard, .. } => *shard == id,
+            Self::Merge { shard, adjacent } => *shard == id || *adjacent == id,
+            Self::Settle | Self::Remove => false,
+        }
+    }
+}
+
+/// A shard.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ShardRecord {
+    pub(crate) key: ShardKey,
+    pub(crate) range: HashRange,
+    /// One after a split, two after a merge (the shard merged, then the adjacent one), none at creation. A parent that
+    /// is long expired may name a shard that is no longer there.
+    pub(crate) parents: Vec<ShardId>,
+    /// Its create second, as its sequence numbers carry it. Distinct from `opened_ms`: it may lie ahead of the clock to
+    /// exceed the parents'.
+    pub(crate) created_s: u64,
+    pub(crate) opened_ms: u64,
+    pub(crate) closed: Option<Closed>,
+}
+
+/// How a shard ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Closed {
+    pub(crate) at_ms: u64,
+    pub(crate) children: Vec<Child>,
+}
+
+/// A child as it was intended when its parent was closed. It has no shard key yet: a key is safe from being given twice
+/// only once its shard is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Child {
+    pub(crate) id: ShardId,
+    pub(crate) range: HashRange,
+    pub(crate) parents: Vec<ShardId>,
+    pub(crate) created_s: u64,
+}
+
+impl ShardRecord {
+    pub(crate) fn starting(&self, id: ShardId) -> SequenceNumber {
+        SequenceNumber::shard_start(id, self.created_s)
+    }
+
+    pub(crate) fn ending(&self, id: ShardId) -> Option<SequenceNumber> {
+        // A shard that was closed within the second that its create second runs ahead by ends no earlier than it began.
+        let closed = self.closed.as_ref()?;
+        Some(SequenceNumber::shard_end(id, self.created_s, (closed.at_ms / 1000).max(self.created_s)))
+    }
+}
+
+/// A create second that is not to be used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retired {
+    pub(crate) second: u64,
+}
+
+pub(crate) fn stream_key(namespace: &Namespace, name: &StreamName) -> Key {
+    Key::new(format!("{STREAMS}{}/{}/{name}", namespace.account, namespace.region))
+}
+
+pub(crate) fn shard_key(uid: StreamUid, shard: ShardId) -> Key {
+    Key::new(format!("{SHARDS}{uid}/{:010}", shard.0))
+}
+
+pub(crate) fn retired_key(namespace: &Namespace, name: &StreamName) -> Key {
+    Key::new(format!("{RETIRED}{}/{}/{name}", namespace.account, namespace.region))
+}
+
+/// Reads what [`stream_key`] made.
+pub(crate) fn parse_stream_key(key: &Key) -> Option<(Namespace, StreamName)> {
+    let mut parts = key.as_str().strip_prefix(STREAMS)?.splitn(3, '/');
+    let namespace =
+        Namespace { account: AccountId::new(parts.next()?).ok()?, region: Region::new(parts.next()?).ok()? };
+    Some((namespace, StreamName::new(parts.next()?).ok()?))
+}
+
+/// Reads what [`shard_key`] made.
+pub(crate) fn parse_shard_key(key: &Key) -> Option<(StreamUid, ShardId)> {
+    let (uid, shard) = key.as_str().strip_prefix(SHARDS)?.split_once('/')?;
+    Some((StreamUid(u64::from_str_radix(uid, 16).ok()?), ShardId(shard.parse().ok()?)))
+}
+
+#[expect(clippy::expect_used, reason = "these are plain structs with text keys: serde_json has nothing to refuse")]
+pub(crate) fn encode(value: &impl Serialize) -> Bytes {
+    serde_json::to_vec(value).expect("a record of the catalog is JSON").into()
+}
+
+pub(crate) fn decode<T: DeserializeOwned>(value: &Bytes) -> Option<T> {
+    serde_json::from_slice(value).ok()
+}
+
+pub(crate) fn put(key: Key, value: &impl Serialize) -> Change {
+    Change::Put { key, value: encode(value) }
+}
+
+pub(crate) fn expect(key: Key, version: Option<u64>) -> Condition {
+    Condition { key, version }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_back() {
+        let namespace =
+            Namespace { account: AccountId::new("123456789012").unwrap(), region: Region::new("eu-west-3").unwrap() };
+        let name = StreamName::new("a.b_c-d").unwrap();
+        assert_eq!(parse_stream_key(&stream_key(&namespace, &name)), Some((namespace, name)));
+        let (uid, shard) = (StreamUid(0xfedc_ba98_7654_3210), ShardId(7));
+        assert_eq!(parse_shard_key(&shard_key(uid, shard)), Some((uid, shard)));
+        assert_eq!(parse_shard_key(&Key::new("shard/xyz/1")), None);
+        assert_eq!(parse_stream_key(&Key::new("stream/1/2/3")), None);
+    }
+
+    #[test]
+    fn records_read_back() {
+        let record = ShardRecord {
+            key: ShardKey(9),
+            range: HashRange::ALL,
+            parents: vec![ShardId(0), ShardId(1)],
+            created_s: 1_700_000_000,
+            opened_ms: 1_700_000_000_123,
+            closed: Some(Closed {
+                at_ms: 1_700_000_000_500,
+                children: vec![Child {
+                    id: ShardId(3),
+                    range: HashRange::ALL,
+                    parents: vec![ShardId(2)],
+                    created_s: 1_700_000_001,
+                }],
+            }),
+        };
+        assert_eq!(decode(&encode(&record)), Some(record));
+    }
+}

@@ -1,0 +1,169 @@
+//! CreateStream.
+//!
+//! The shards are opened in the same commit that records the stream; while it is CREATING they are not shown and take
+//! nothing. What is left for the due time is to say ACTIVE, which cannot fail halfway.
+
+use crate::catalog::{
+    Intent, Mode, Pending, RETIRED_FLOOR, Retired, ShardRecord, Status, StreamRecord, StreamUid, decode, expect, put,
+    retired_key, shard_key, stream_key,
+};
+use crate::facts::OverShardLimit;
+use crate::open::Streams;
+use crate::tags::{TagRefusal, check_tags};
+use rheos_log::{Change, Condition, Key, LogError, Transaction};
+use rheos_types::limits::{DEFAULT_MAX_RECORD_KIB, DEFAULT_RETENTION_HOURS, DEFAULT_SHARDS, ON_DEMAND_STREAMS};
+use rheos_types::{HashRange, Namespace, ShardId, ShardKey, StreamName};
+use std::collections::BTreeMap;
+
+/// How often a creation is decided again because something came between.
+const ATTEMPTS: usize = 16;
+/// How many seconds before its stream a shard is said to be created, as the service does (it shows 2 to 7): children of
+/// a split at once, whose second must exceed their parent's, then lie less far ahead of the clock.
+const SECONDS_BEFORE: u64 = 2;
+
+/// What is to be created.
+#[derive(Debug, Clone)]
+pub struct CreateStream<'a> {
+    /// Its name.
+    pub name: &'a StreamName,
+    /// Who decides about its shards.
+    pub mode: Mode,
+    /// With how many shards, at least 1; 4 if nothing is said. An on-demand stream always begins with 4.
+    pub shard_count: Option<u32>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The largest record it takes; 1 MiB if nothing is said.
+    pub max_record_kib: Option<u32>,
+}
+
+/// Why a stream was not created.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// There is one of that name, in whatever state.
+    #[error("stream {stream} exists")]
+    Exists {
+        /// Where it is.
+        namespace: Namespace,
+        /// Its name.
+        stream: StreamName,
+    },
+    /// As many streams are being created as may be at a time.
+    #[error("{limit} streams are being created")]
+    TooManyCreating {
+        /// The account and region.
+        namespace: Namespace,
+        /// How many may be created at a time.
+        limit: u32,
+    },
+    /// The account has as many on-demand streams as it may.
+    #[error("{limit} streams are on demand")]
+    TooManyOnDemand {
+        /// The account and region.
+        namespace: Namespace,
+        /// How many it may have.
+        limit: u32,
+    },
+    /// The account would have more shards than it may.
+    #[error(transparent)]
+    OverShardLimit(#[from] OverShardLimit),
+    /// The tags are not acceptable.
+    #[error(transparent)]
+    Tags(#[from] TagRefusal),
+    /// The log did not take it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Streams {
+    /// Creates a stream. It is CREATING once this is answered, and ACTIVE soon after.
+    ///
+    /// Limits are held against what is known when the call is decided: creations at the same moment can exceed the
+    /// account's limit together by as many shards as they make.
+    ///
+    /// # Errors
+    /// [`CreateError`].
+    pub async fn create_stream(&self, namespace: &Namespace, request: CreateStream<'_>) -> Result<(), CreateError> {
+        let shards = match request.mode {
+            Mode::Provisioned => request.shard_count.unwrap_or(DEFAULT_SHARDS).max(1),
+            Mode::OnDemand => DEFAULT_SHARDS,
+        };
+        for _ in 0..ATTEMPTS {
+            self.check_creation(namespace, &request, shards)?;
+            let transaction = self.creation(namespace, &request, shards);
+            if self.commit(transaction).await?.is_ok() {
+                return Ok(());
+            }
+            // The name was taken just now (the next round says so), or a deletion was forgotten just now.
+        }
+        Err(LogError::Overloaded.into())
+    }
+
+    fn check_creation(
+        &self,
+        namespace: &Namespace,
+        request: &CreateStream<'_>,
+        shards: u32,
+    ) -> Result<(), CreateError> {
+        if self.views.get(namespace, request.name).is_some() {
+            return Err(CreateError::Exists { namespace: namespace.clone(), stream: request.name.clone() });
+        }
+        check_tags(request.tags.iter())?;
+        let limits = self.config.profile.limits();
+        let streams = self.views.of_namespace(namespace);
+        if let Some(limit) = limits.streams_creating {
+            let creating = streams.iter().filter(|view| view.record.status == Status::Creating).count();
+            if creating >= limit as usize {
+                return Err(CreateError::TooManyCreating { namespace: namespace.clone(), limit });
+            }
+        }
+        let account = self.describe_limits(namespace);
+        if request.mode == Mode::OnDemand && account.on_demand_streams >= account.on_demand_stream_limit {
+            let limit = ON_DEMAND_STREAMS;
+            return Err(CreateError::TooManyOnDemand { namespace: namespace.clone(), limit });
+        }
+        account.room_for(namespace, shards)?;
+        Ok(())
+    }
+
+    fn creation(&self, namespace: &Namespace, request: &CreateStream<'_>, shards: u32) -> Transaction {
+        let now_ms = self.clock.wall_ms();
+        let (retired, conditions) = self.retired_second(namespace, request.name);
+        let created_s = (now_ms / 1000).saturating_sub(SECONDS_BEFORE).max(retired.map_or(0, |second| second + 1));
+        let keys: Vec<ShardKey> = self.log.new_shard_keys(shards).collect();
+        let uid = StreamUid(keys.first().map_or(0, |key| key.0));
+        let record = StreamRecord {
+            uid,
+            status: Status::Creating,
+            mode: request.mode,
+            retention_hours: DEFAULT_RETENTION_HOURS,
+            created_ms: now_ms,
+            last_shard_second: created_s,
+            next_shard: shards,
+            max_record_kib: request.max_record_kib.unwrap_or(DEFAULT_MAX_RECORD_KIB),
+            tags: request.tags.clone(),
+            horizon_ms: 0,
+            pending: Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle }),
+        };
+        let mut changes = vec![put(stream_key(namespace, request.name), &record)];
+        for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {
+            let shard = ShardRecord { key, range, parents: Vec::new(), created_s, opened_ms: now_ms, closed: None };
+            changes.push(Change::OpenShard { shard: key, class: record.retention_hours });
+            changes.push(put(shard_key(uid, ShardId(number)), &shard));
+        }
+        Transaction { conditions, changes, frees_space: false }
+    }
+
+    /// The highest create second that earlier streams of this name used, and what must hold for that to be true when
+    /// the creation is committed, and that there is none now.
+    fn retired_second(&self, namespace: &Namespace, name: &StreamName) -> (Option<u64>, Vec<Condition>) {
+        let mut conditions = vec![expect(stream_key(namespace, name), None)];
+        let mut highest = None;
+        for key in [retired_key(namespace, name), Key::new(RETIRED_FLOOR)] {
+            let stored = self.log.get(&key);
+            conditions.push(expect(key, stored.as_ref().map(|stored| stored.version)));
+            let second = stored.and_then(|stored| decode::<Retired>(&stored.value)).map(|retired| retired.second);
+            highest = highest.max(second);
+        }
+        (highest, conditions)
+    }
+}

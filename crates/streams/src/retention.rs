@@ -1,0 +1,134 @@
+//! IncreaseStreamRetentionPeriod, DecreaseStreamRetentionPeriod.
+//!
+//! What has expired stays expired: the commit that raises the retention also records the horizon as it was. Reads go by
+//! the horizon from the moment that the commit is durable, so that a decrease makes old records unreadable at once; the
+//! log learns of it by the next check of what has expired.
+
+use crate::catalog::{Intent, Pending, Status};
+use crate::facts::{NotActive, StreamNotFound};
+use crate::open::{Streams, put_stream};
+use crate::view::StreamView;
+use rheos_log::{Change, LogError, Transaction};
+use rheos_types::limits::RETENTION_HOURS;
+use rheos_types::{Namespace, StreamName};
+
+/// Why the retention was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum RetentionError {
+    /// Less than the service keeps.
+    #[error("{hours} hours are less than {minimum}")]
+    TooShort {
+        /// What was asked for.
+        hours: u32,
+        /// The shortest retention.
+        minimum: u32,
+    },
+    /// More than the service keeps.
+    #[error("{hours} hours are more than {maximum}")]
+    TooLong {
+        /// What was asked for.
+        hours: u32,
+        /// The longest retention.
+        maximum: u32,
+    },
+    /// There is no such stream.
+    #[error(transparent)]
+    NotFound(#[from] StreamNotFound),
+    /// An increase to less than there is.
+    #[error("stream {stream} keeps {existing} hours: {hours} are no increase")]
+    Shorter {
+        /// The stream.
+        stream: StreamName,
+        /// What was asked for.
+        hours: u32,
+        /// What there is.
+        existing: u32,
+    },
+    /// A decrease to more than there is.
+    #[error("stream {stream} keeps {existing} hours: {hours} are no decrease")]
+    Longer {
+        /// The stream.
+        stream: StreamName,
+        /// What was asked for.
+        hours: u32,
+        /// What there is.
+        existing: u32,
+    },
+    /// The stream is in the middle of another change.
+    #[error(transparent)]
+    NotActive(#[from] NotActive),
+    /// The log did not take it.
+    #[error(transparent)]
+    Log(#[from] LogError),
+}
+
+impl Streams {
+    /// Keeps records longer. The same number of hours is no change, and accepted.
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub async fn increase_retention(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        hours: u32,
+    ) -> Result<(), RetentionError> {
+        check_range(hours)?;
+        self.change(namespace, name, |view| {
+            let existing = view.record.retention_hours;
+            if hours < existing {
+                return Err(RetentionError::Shorter { stream: name.clone(), hours, existing });
+            }
+            self.retention_change(view, hours)
+        })
+        .await
+    }
+
+    /// Keeps records for less long. The same number of hours is no change, and accepted.
+    ///
+    /// # Errors
+    /// [`RetentionError`].
+    pub async fn decrease_retention(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        hours: u32,
+    ) -> Result<(), RetentionError> {
+        check_range(hours)?;
+        self.change(namespace, name, |view| {
+            let existing = view.record.retention_hours;
+            if hours > existing {
+                return Err(RetentionError::Longer { stream: name.clone(), hours, existing });
+            }
+            self.retention_change(view, hours)
+        })
+        .await
+    }
+
+    fn retention_change(&self, view: &StreamView, hours: u32) -> Result<Option<Transaction>, RetentionError> {
+        if hours == view.record.retention_hours {
+            return Ok(None);
+        }
+        view.require_active()?;
+        let mut record = view.record.clone();
+        record.horizon_ms = self.horizon_ms(&record);
+        record.retention_hours = hours;
+        record.status = Status::Updating;
+        record.pending = Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle });
+        let mut changes = vec![put_stream(view, &record)];
+        let open = view.open.iter();
+        changes.extend(open.map(|shard| Change::SetShardClass { shard: shard.record.key, class: hours }));
+        Ok(Some(Transaction { changes, ..Transaction::default() }))
+    }
+}
+
+fn check_range(hours: u32) -> Result<(), RetentionError> {
+    let (minimum, maximum) = RETENTION_HOURS.into_inner();
+    if hours < minimum {
+        Err(RetentionError::TooShort { hours, minimum })
+    } else if hours > maximum {
+        Err(RetentionError::TooLong { hours, maximum })
+    } else {
+        Ok(())
+    }
+}

@@ -1,0 +1,315 @@
+//! The streams as this process sees them: made from the catalog at open, kept up to date by the log as its [`Observer`].
+//!
+//! A [`StreamView`] never changes; a change of the stream puts another in its place. A verb takes one under a short read
+//! lock, and works on a consistent picture from there. What belongs to a shard but not to the catalog (its token
+//! buckets) is handed on from view to view.
+//!
+//! Its size is that of the catalog: streams and their listed shards.
+
+use crate::buckets::ShardBuckets;
+use crate::catalog::{
+    SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode, parse_shard_key, parse_stream_key,
+};
+use crate::facts::{NotActive, ShardIdInvalid, StreamNotFound};
+use rheos_log::{Key, Observer, Versioned};
+use rheos_types::limits::{Limits, Profile};
+use rheos_types::{HashKey, Namespace, ShardId, StreamName};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Notify;
+
+/// The tag that chooses a stream's limits: `aws` or `open`.
+const LIMITS_TAG: &str = "rheos:limits";
+
+/// A shard, at one version of its record.
+#[derive(Debug)]
+pub(crate) struct ShardView {
+    pub(crate) id: ShardId,
+    pub(crate) version: u64,
+    pub(crate) record: ShardRecord,
+    pub(crate) memory: Arc<ShardMemory>,
+}
+
+/// What is remembered of a shard while the process lives.
+#[derive(Debug, Default)]
+pub(crate) struct ShardMemory {
+    pub(crate) buckets: ShardBuckets,
+    /// Up to when its expired records were last looked for.
+    pub(crate) trimmed_ms: AtomicU64,
+}
+
+/// A stream and its shards, at one moment.
+#[derive(Debug)]
+pub(crate) struct StreamView {
+    pub(crate) namespace: Namespace,
+    pub(crate) name: StreamName,
+    pub(crate) version: u64,
+    pub(crate) record: StreamRecord,
+    pub(crate) profile: Profile,
+    pub(crate) limits: Limits,
+    /// All shards there are, by id.
+    pub(crate) shards: Vec<Arc<ShardView>>,
+    /// Those that take records, by hash range. They cover the key space, except between two steps of a reshard that a
+    /// crash has cut in two.
+    pub(crate) open: Vec<Arc<ShardView>>,
+}
+
+impl StreamView {
+    fn new(draft: Draft, name: (Namespace, StreamName), record: Arc<(u64, StreamRecord)>, default: Profile) -> Self {
+        let (version, record) = Arc::unwrap_or_clone(record);
+        let profile = match record.tags.get(LIMITS_TAG).map(String::as_str) {
+            Some("aws") => Profile::Aws,
+            Some("open") => Profile::Open,
+            _ => default,
+        };
+        let shards: Vec<_> = draft.shards.into_values().collect();
+        let mut open: Vec<_> = shards.iter().filter(|shard| shard.record.closed.is_none()).cloned().collect();
+        open.sort_unstable_by_key(|shard| shard.record.range.start);
+        Self { namespace: name.0, name: name.1, version, record, profile, limits: profile.limits(), shards, open }
+    }
+
+    /// Which of [`Self::open`] takes records of this hash key.
+    pub(crate) fn route(&self, key: HashKey) -> Option<usize> {
+        let after = self.open.partition_point(|shard| shard.record.range.start <= key);
+        let at = after.checked_sub(1)?;
+        self.open[at].record.range.contains(key).then_some(at)
+    }
+
+    /// The shard of this id, if the stream has it.
+    pub(crate) fn shard(&self, id: ShardId) -> Option<&Arc<ShardView>> {
+        let at = self.shards.binary_search_by_key(&id, |shard| shard.id).ok()?;
+        Some(&self.shards[at])
+    }
+
+    /// The shards that may be seen: none before a stream's creation is done.
+    pub(crate) fn listed(&self) -> &[Arc<ShardView>] {
+        if self.record.status.serves() { &self.shards } else { &[] }
+    }
+
+    /// Whether the stream can begin a change.
+    pub(crate) fn require_active(&self) -> Result<(), NotActive> {
+        if self.record.status == Status::Active { Ok(()) } else { Err(self.not_active()) }
+    }
+
+    pub(crate) fn not_active(&self) -> NotActive {
+        NotActive { namespace: self.namespace.clone(), stream: self.name.clone(), status: self.record.status }
+    }
+
+    pub(crate) fn not_found(&self) -> StreamNotFound {
+        StreamNotFound { namespace: self.namespace.clone(), stream: self.name.clone() }
+    }
+
+    pub(crate) fn no_shard(&self, shard: impl ToString) -> ShardIdInvalid {
+        ShardIdInvalid { namespace: self.namespace.clone(), stream: self.name.clone(), shard: shard.to_string() }
+    }
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(crate) struct Views {
+    default_profile: Profile,
+    state: RwLock<State>,
+    /// Told when a stream has something pending that it had not before.
+    sooner: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    namespaces: HashMap<Namespace, BTreeMap<StreamName, Arc<StreamView>>>,
+    names: HashMap<StreamUid, (Namespace, StreamName)>,
+    /// When what is under way in which stream is due.
+    pending: HashMap<StreamUid, u64>,
+}
+
+impl State {
+    fn get(&self, namespace: &Namespace, name: &StreamName) -> Option<&Arc<StreamView>> {
+        self.namespaces.get(namespace)?.get(name)
+    }
+
+    fn by_uid(&self, uid: StreamUid) -> Option<&Arc<StreamView>> {
+        let (namespace, name) = self.names.get(&uid)?;
+        self.get(namespace, name)
+    }
+
+    fn insert(&mut self, view: StreamView) {
+        let uid = view.record.uid;
+        match &view.record.pending {
+            Some(pending) => self.pending.insert(uid, pending.due_ms),
+            None => self.pending.remove(&uid),
+        };
+        self.names.insert(uid, (view.namespace.clone(), view.name.clone()));
+        self.namespaces.entry(view.namespace.clone()).or_default().insert(view.name.clone(), Arc::new(view));
+    }
+
+    fn remove(&mut self, uid: StreamUid) {
+        self.pending.remove(&uid);
+        let Some((namespace, name)) = self.names.remove(&uid) else { return };
+        if let Some(streams) = self.namespaces.get_mut(&namespace) {
+            if streams.get(&name).is_some_and(|view| view.record.uid == uid) {
+                streams.remove(&name);
+            }
+            if streams.is_empty() {
+                self.namespaces.remove(&namespace);
+            }
+        }
+    }
+}
+
+/// A stream in the making: what a batch of changes leaves of it.
+#[derive(Debug, Default)]
+struct Draft {
+    name: Option<(Namespace, StreamName)>,
+    record: Option<Arc<(u64, StreamRecord)>>,
+    shards: BTreeMap<ShardId, Arc<ShardView>>,
+}
+
+impl Draft {
+    fn of(view: &StreamView) -> Self {
+        Self {
+            name: Some((view.namespace.clone(), view.name.clone())),
+            record: Some(Arc::new((view.version, view.record.clone()))),
+            shards: view.shards.iter().map(|shard| (shard.id, shard.clone())).collect(),
+        }
+    }
+}
+
+impl Views {
+    pub(crate) fn new(default_profile: Profile) -> Self {
+        Self { default_profile, state: RwLock::default(), sooner: Notify::new() }
+    }
+
+    /// The stream of this name, whatever its status.
+    pub(crate) fn get(&self, namespace: &Namespace, name: &StreamName) -> Option<Arc<StreamView>> {
+        self.read(|state| state.get(namespace, name).cloned())
+    }
+
+    /// The streams of a namespace by name, after `after`, at most `limit`.
+    pub(crate) fn page(&self, namespace: &Namespace, after: Option<&str>, limit: usize) -> Vec<Arc<StreamView>> {
+        self.read(|state| {
+            let streams = state.namespaces.get(namespace).into_iter().flatten();
+            // Names sort as their bytes do. A start that is no valid name is a place in that order all the same.
+            let later = streams.filter(|(name, _)| after.is_none_or(|after| name.as_str() > after));
+            later.take(limit).map(|(_, view)| view.clone()).collect()
+        })
+    }
+
+    /// All streams of a namespace.
+    pub(crate) fn of_namespace(&self, namespace: &Namespace) -> Vec<Arc<StreamView>> {
+        self.page(namespace, None, usize::MAX)
+    }
+
+    /// All streams.
+    pub(crate) fn all(&self) -> Vec<Arc<StreamView>> {
+        self.read(|state| state.namespaces.values().flat_map(BTreeMap::values).cloned().collect())
+    }
+
+    /// The streams in which something is under way.
+    pub(crate) fn pending(&self) -> Vec<Arc<StreamView>> {
+        self.read(|state| state.pending.keys().filter_map(|uid| state.by_uid(*uid)).cloned().collect())
+    }
+
+    /// When the first of what is under way is due.
+    pub(crate) fn first_due_ms(&self) -> Option<u64> {
+        self.read(|state| state.pending.values().min().copied())
+    }
+
+    /// Waits until something new is under way. One notice is kept while nobody waits.
+    pub(crate) async fn sooner(&self) {
+        self.sooner.notified().await;
+    }
+
+    /// Takes in what the catalog holds. The first entry that cannot be read is the error.
+    pub(crate) fn load(&self, entries: Vec<(Key, Versioned)>) -> Result<(), Key> {
+        let changes: Vec<_> = entries.into_iter().map(|(key, value)| (key, Some(value))).collect();
+        match self.take_in(&changes) {
+            None => Ok(()),
+            Some(damaged) => Err(damaged),
+        }
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies changes of the catalog, in order, and shows all that they did at once. Only one thread at a time does
+    /// this (`open`, and from then on the log's writer), so that nothing is lost between looking and showing.
+    fn take_in(&self, changes: &[(Key, Option<Versioned>)]) -> Option<Key> {
+        let mut drafts: BTreeMap<StreamUid, Draft> = BTreeMap::new();
+        let mut damaged = None;
+        for (key, value) in changes {
+            if !key.as_str().starts_with(STREAMS) && !key.as_str().starts_with(SHARDS) {
+                continue;
+            }
+            if self.draft(&mut drafts, key, value.as_ref()).is_none() {
+                damaged.get_or_insert_with(|| key.clone());
+            }
+        }
+        if !drafts.is_empty() {
+            self.show(drafts);
+        }
+        damaged
+    }
+
+    /// Applies one change to the draft of its stream. `None` if the entry cannot be read.
+    fn draft(&self, drafts: &mut BTreeMap<StreamUid, Draft>, key: &Key, value: Option<&Versioned>) -> Option<()> {
+        let of_view = |uid| self.read(|state| state.by_uid(uid).map(|view| Draft::of(view))).unwrap_or_default();
+        if key.as_str().starts_with(STREAMS) {
+            let name = parse_stream_key(key)?;
+            let Some(value) = value else {
+                let named = |draft: &Draft| draft.record.is_some() && draft.name.as_ref() == Some(&name);
+                let uid = drafts.iter().find(|(_, draft)| named(draft)).map(|(uid, _)| *uid);
+                let uid = uid.or_else(|| self.get(&name.0, &name.1).map(|view| view.record.uid))?;
+                drafts.entry(uid).or_insert_with(|| of_view(uid)).record = None;
+                return Some(());
+            };
+            let record: StreamRecord = decode(&value.value)?;
+            let uid = record.uid;
+            let draft = drafts.entry(uid).or_insert_with(|| of_view(uid));
+            draft.name = Some(name);
+            draft.record = Some(Arc::new((value.version, record)));
+            return Some(());
+        }
+        let (uid, id) = parse_shard_key(key)?;
+        let draft = drafts.entry(uid).or_insert_with(|| of_view(uid));
+        let Some(value) = value else {
+            draft.shards.remove(&id);
+            return Some(());
+        };
+        let record = decode(&value.value)?;
+        let memory = draft.shards.get(&id).map(|shard| shard.memory.clone()).unwrap_or_default();
+        draft.shards.insert(id, Arc::new(ShardView { id, version: value.version, record, memory }));
+        Some(())
+    }
+
+    fn show(&self, drafts: BTreeMap<StreamUid, Draft>) {
+        let mut gone = Vec::new();
+        let mut there = Vec::new();
+        for (uid, mut draft) in drafts {
+            match (draft.name.take(), draft.record.take()) {
+                (Some(name), Some(record)) => {
+                    there.push(StreamView::new(draft, name, record, self.default_profile));
+                }
+                _ => gone.push(uid),
+            }
+        }
+        let due = there.iter().any(|view| view.record.pending.is_some());
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        // What goes first may be of the same name as what comes.
+        gone.into_iter().for_each(|uid| state.remove(uid));
+        there.into_iter().for_each(|view| state.insert(view));
+        drop(state);
+        if due {
+            self.sooner.notify_one();
+        }
+    }
+}
+
+impl Observer for Views {
+    fn applied(&self, changes: &[(Key, Option<Versioned>)]) {
+        // This process wrote these entries a moment ago. Were one unreadable all the same, its stream would stay as it
+        // was here, and the next open would name it and refuse.
+        let damaged = self.take_in(changes);
+        debug_assert!(damaged.is_none(), "unreadable entry {damaged:?}");
+    }
+}
