@@ -105,6 +105,21 @@ macro_rules! calls {
             const OPERATION: Operation = Operation::$operation;
             type Output = $output;
         })*
+
+        /// A body after it has been an input of its operation; nothing for operations without types.
+        #[cfg(test)]
+        pub(crate) fn round_trip(
+            operation: Operation,
+            body: &[u8],
+        ) -> Option<Result<bytes::Bytes, crate::ErrorBody>> {
+            use crate::codec::json;
+            match operation {
+                $(Operation::$operation => {
+                    Some(json::decode::<structures::$input>(body).and_then(|input| json::encode(&input)))
+                })*
+                _ => None,
+            }
+        }
     };
 }
 
@@ -132,8 +147,7 @@ fn error_variant(shape: &str) -> String {
     name.strip_prefix("KMS").map_or_else(|| name.to_owned(), |rest| format!("Kms{rest}"))
 }
 
-/// The words of a name: `StreamARN` is stream, arn; `MaxRecordSizeInKiB` is max, record, size, in, ki, b in the model's
-/// spelling and kib in ours.
+/// The words of a name, in lower case: `StreamARN` is stream, arn; `AT_TIMESTAMP` is at, timestamp. Units are one word.
 fn words(name: &str) -> Vec<String> {
     let name = name.replace("KiB", "Kib").replace("MiBps", "Mibps");
     let letters: Vec<char> = name.chars().collect();
@@ -183,7 +197,12 @@ fn write(path: &PathBuf, text: &str) -> anyhow::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::words;
+    use super::{Options, run, words};
+
+    #[test]
+    fn what_is_checked_in_is_what_is_generated() {
+        run(&Options { check: true }).unwrap();
+    }
 
     #[test]
     fn names_fall_into_words() {

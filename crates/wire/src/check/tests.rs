@@ -139,6 +139,12 @@ fn what_is_no_object_is_refused_without_a_message() {
         let error = json::decode_value(Operation::PutRecord, body).unwrap_err();
         assert_eq!(error, ErrorBody::bare(ErrorCode::Serialization));
     }
+    // What nobody wants to know may be as deep as it likes.
+    let closed = "]".repeat(100_000);
+    for body in [format!(r#"{{"Data":"","Stranger":{deep}{closed}}}"#), format!(r#"{{"Data":{deep}{closed}}}"#)] {
+        let error = json::decode_value(Operation::PutRecord, body.as_bytes()).err();
+        assert!(error.is_none_or(|error| error.message.as_deref() == Some(LIST)));
+    }
     let many = format!(r#"{{"Records":[{}{{}}]}}"#, "{},".repeat(100_000));
     let error = json::decode_value(Operation::PutRecords, many.as_bytes()).unwrap_err();
     assert_eq!(error, ErrorBody::bare(ErrorCode::Serialization));

@@ -423,6 +423,21 @@ macro_rules! calls {
             const OPERATION: Operation = Operation::$operation;
             type Output = $output;
         })*
+
+        /// A body after it has been an input of its operation; nothing for operations without types.
+        #[cfg(test)]
+        pub(crate) fn round_trip(
+            operation: Operation,
+            body: &[u8],
+        ) -> Option<Result<bytes::Bytes, crate::ErrorBody>> {
+            use crate::codec::json;
+            match operation {
+                $(Operation::$operation => {
+                    Some(json::decode::<structures::$input>(body).and_then(|input| json::encode(&input)))
+                })*
+                _ => None,
+            }
+        }
     };
 }
 

@@ -312,6 +312,9 @@ fn everything_that_matters_is_signed() {
     request.set("authorization", &header.replace("host;", ""));
     assert!(refusal(&request).1.starts_with("'Host' or ':authority' must be"));
 
+    request.set("authorization", &header.replace("host;", "host;host;"));
+    assert_eq!(refusal(&request).1, AuthError::mismatch().message);
+
     let mut request = signed();
     request.set("x-amz-target", "Kinesis_20131202.DeleteStream");
     assert_eq!(refusal(&request), (ErrorCode::InvalidSignature, AuthError::mismatch().message.into_owned()));

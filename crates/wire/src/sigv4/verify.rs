@@ -99,8 +99,16 @@ fn check_time(presented: &Presented<'_>, now: Millis) -> Result<(), AuthError> {
 
 /// The host has to be signed, and every header that is an argument to AWS; but for the session token, which some add
 /// after signing, and which says by itself whose it is.
+///
+/// No header may be named twice: the canonical request, which is built before anything is known to be true, is then never
+/// longer than the head of the request.
 fn check_coverage(presented: &Presented<'_>, head: &RequestHead<'_>) -> Result<(), AuthError> {
-    let is_signed = |name: &str| presented.signed_headers.split(';').any(|signed| signed == name);
+    let mut signed: Vec<&str> = presented.signed_headers.split(';').collect();
+    signed.sort_unstable();
+    if signed.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(AuthError::mismatch());
+    }
+    let is_signed = |name: &str| signed.binary_search(&name).is_ok();
     if !is_signed("host") && !is_signed(":authority") {
         let message = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
         return Err(AuthError::invalid(message));
