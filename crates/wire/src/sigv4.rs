@@ -2,9 +2,9 @@
 //!
 //! | where | what |
 //! | --- | --- |
-//! | [`parse`] | what a request says about who signed it, from the `Authorization` header or the query string |
-//! | [`verify`] | whether that is true, for a given secret and time |
-//! | [`sign`] | the same from the other side |
+//! | [`mod@parse`] | what a request says about who signed it, from the `Authorization` header or the query string |
+//! | [`mod@verify`] | whether that is true, for a given secret and time |
+//! | [`mod@sign`] | the same from the other side |
 //! | `canonical` | the one form of a request that both sides hash |
 //! | [`key`] | secrets, signing keys derived from them, and a cache of these |
 //! | [`time`] | the three spellings of a date |
