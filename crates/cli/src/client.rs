@@ -108,7 +108,8 @@ impl Target {
 
     /// Whether the service runs on this machine, where asking AWS's metadata services for credentials makes no sense.
     fn is_local(&self) -> bool {
-        let host = self.url().and_then(|url| url.parse::<http::Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned));
+        let host =
+            self.url().and_then(|url| url.parse::<http::Uri>().ok()).and_then(|uri| uri.host().map(str::to_owned));
         host.is_some_and(|host| host == "localhost" || host == "[::1]" || host.starts_with("127."))
     }
 }
@@ -142,7 +143,12 @@ async fn profile_region(profile: Option<&str>) -> Option<Region> {
 
 /// `AWS_ENDPOINT_URL_KINESIS`, `AWS_ENDPOINT_URL`, or the same two in the profile.
 fn configured_endpoint(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("Kinesis").env("AWS_ENDPOINT_URL").profile("endpoint_url").build().ok()?;
+    let key = ServiceConfigKey::builder()
+        .service_id("Kinesis")
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok()?;
     let specific = config.service_config().and_then(|service| service.load_config(key));
     specific.or_else(|| config.endpoint_url().map(str::to_owned))
 }
@@ -156,10 +162,11 @@ async fn credentials_for(target: &Target, args: &Connect, config: &SdkConfig) ->
         };
     }
     let stored = || StoredKey::read(Path::new(DEFAULT_DATA_DIR)).map(|key| key.map(|key| key.credentials()));
-    if *target == Target::Default && args.profile.is_none() {
-        if let Some(key) = stored()? {
-            return Ok(SharedCredentialsProvider::new(key));
-        }
+    if *target == Target::Default
+        && args.profile.is_none()
+        && let Some(key) = stored()?
+    {
+        return Ok(SharedCredentialsProvider::new(key));
     }
     if target.is_local() {
         let key = match local_credentials(args.profile.as_deref()).await {
@@ -173,11 +180,11 @@ async fn credentials_for(target: &Target, args: &Connect, config: &SdkConfig) ->
 
 /// What the environment and the profile files hold; nothing that asks the network.
 async fn local_credentials(profile: Option<&str>) -> Option<Credentials> {
-    let from_environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
-    if profile.is_none() {
-        if let Ok(key) = from_environment.provide_credentials().await {
-            return Some(key);
-        }
+    let environment = aws_config::environment::EnvironmentVariableCredentialsProvider::new();
+    if profile.is_none()
+        && let Ok(key) = environment.provide_credentials().await
+    {
+        return Some(key);
     }
     let mut files = aws_config::profile::ProfileFileCredentialsProvider::builder();
     if let Some(profile) = profile {
@@ -201,8 +208,12 @@ impl StoredKey {
             Ok(text) => serde_json::from_slice(&text)
                 .map(Some)
                 .map_err(|error| Failure::unreachable(format!("{} is no key file: {error}", path.display()))),
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),
-            Err(error) => Err(Failure { exit: crate::failure::Exit::Unreachable, ..Failure::io(path.display(), &error) }),
+            Err(error) if matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+                Ok(None)
+            }
+            Err(error) => {
+                Err(Failure { exit: crate::failure::Exit::Unreachable, ..Failure::io(path.display(), &error) })
+            }
         }
     }
 

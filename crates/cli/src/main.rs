@@ -44,8 +44,9 @@ fn run(command: Command, out: Output) -> Outcome {
         .map_err(|error| Failure::io("cannot start the runtime", &error))?;
     let outcome = runtime.block_on(async {
         match command {
-            // The demo stops its processes itself, and so listens for Ctrl-C itself.
+            // The demo has processes to stop and its applications have files to finish, so they listen for Ctrl-C themselves.
             Command::Demo(args) => commands::demo::run(args, out).await,
+            Command::DemoApp(args) => commands::demo::apps::run(args, out).await,
             other => tokio::select! {
                 outcome = client_command(other, out) => outcome,
                 stopped = tokio::signal::ctrl_c() => {
@@ -66,7 +67,6 @@ async fn client_command(command: Command, out: Output) -> Outcome {
         Command::Put(args) => commands::put::run(args, &out).await,
         Command::Tail(args) => commands::tail::run(args, &out).await,
         Command::Bench(args) => commands::bench::run(args, &out).await,
-        Command::DemoApp(args) => commands::demo::apps::run(args, out).await,
-        Command::Serve(_) | Command::Log(_) | Command::Demo(_) => Ok(()),
+        Command::Serve(_) | Command::Log(_) | Command::Demo(_) | Command::DemoApp(_) => Ok(()),
     }
 }

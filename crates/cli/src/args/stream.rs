@@ -55,7 +55,9 @@ pub(crate) struct Describe {
 
 /// A stream to remove.
 #[derive(Args, Debug)]
-#[command(after_long_help = "Names the service, the stream and what is in it, then asks. Without a terminal it needs --yes.")]
+#[command(
+    after_long_help = "Names the service, the stream and what is in it, then asks. Without a terminal it needs --yes."
+)]
 pub(crate) struct Remove {
     /// The stream.
     pub(crate) name: String,

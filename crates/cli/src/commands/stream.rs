@@ -109,7 +109,9 @@ async fn rm(args: Remove, out: &Output) -> Outcome {
     }
     if !args.yes {
         if !output::somebody_can_answer() {
-            return Err(Failure::usage(format!("{} was not removed: nobody can be asked", args.name)).hint("--yes removes it"));
+            return Err(
+                Failure::usage(format!("{} was not removed: nobody can be asked", args.name)).hint("--yes removes it")
+            );
         }
         if !out.ask("Remove this stream and every record in it?")? {
             return Err(Failure::new(format!("{} was not removed", args.name)));
@@ -296,7 +298,8 @@ fn parents(shard: &Shard) -> Vec<String> {
 /// The part of all keys that fall into this shard.
 fn share(shard: &Shard) -> f64 {
     let Some(range) = shard.hash_key_range() else { return 0.0 };
-    let (Ok(first), Ok(last)) = (range.starting_hash_key().parse::<u128>(), range.ending_hash_key().parse::<u128>()) else {
+    let (Ok(first), Ok(last)) = (range.starting_hash_key().parse::<u128>(), range.ending_hash_key().parse::<u128>())
+    else {
         return 0.0;
     };
     last.saturating_sub(first) as f64 / u128::MAX as f64
@@ -317,7 +320,8 @@ mod tests {
         let quarter = (u128::MAX / 4).to_string();
         let range = HashKeyRange::builder().starting_hash_key("0").ending_hash_key(quarter).build().unwrap();
         let numbers = SequenceNumberRange::builder().starting_sequence_number("1").build().unwrap();
-        let shard = Shard::builder().shard_id("shardId-000000000000").hash_key_range(range).sequence_number_range(numbers);
+        let shard =
+            Shard::builder().shard_id("shardId-000000000000").hash_key_range(range).sequence_number_range(numbers);
         let shard = shard.build().unwrap();
         assert_eq!(format!("{:.2}", 100.0 * share(&shard)), "25.00");
         assert!(is_open(&shard));

@@ -320,7 +320,8 @@ pub(crate) async fn list_shards(service: &Service, stream: &str) -> Outcome<Vec<
             None => request.stream_name(stream),
         };
         let answer = request.send().await;
-        let answer = answer.map_err(|e| Failure::service(format!("list the shards of {stream}"), &service.endpoint, &e))?;
+        let answer =
+            answer.map_err(|e| Failure::service(format!("list the shards of {stream}"), &service.endpoint, &e))?;
         shards.extend(answer.shards.unwrap_or_default());
         match answer.next_token {
             Some(next) => token = Some(next),

@@ -29,7 +29,8 @@ impl Since {
         if let Ok(duration) = units::duration(text) {
             return i64::try_from(duration.as_millis()).map(Self::Ago).map_err(|_| format!("`{text}` is too long ago"));
         }
-        let time = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok().and_then(|time| time.to_millis().ok());
+        let time =
+            DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset).ok().and_then(|time| time.to_millis().ok());
         time.map(Self::At).ok_or_else(|| {
             format!("`{text}` is no time: write 10m (ago), 2013-01-14T08:30:00Z, trim-horizon or latest")
         })

@@ -43,7 +43,8 @@ pub(crate) fn put(stream: &str, records: u32, size: usize, numbers: &mut Numbers
     if records == 1 {
         return put_one(stream, &numbers.key(), &numbers.data(size));
     }
-    let entries: Vec<_> = (0..records).map(|_| json!({ "Data": numbers.data(size), "PartitionKey": numbers.key() })).collect();
+    let entries: Vec<_> =
+        (0..records).map(|_| json!({ "Data": numbers.data(size), "PartitionKey": numbers.key() })).collect();
     Body::new(json!({ "StreamName": stream, "Records": entries }).to_string())
 }
 
@@ -81,7 +82,11 @@ pub(crate) fn read_put(answer: &Answer, records: u32) -> Result {
     let failed = if records == 1 { 0 } else { number_after(&answer.body, b"\"FailedRecordCount\":").unwrap_or(0) };
     // The throttling code stands in both the code and, with some servers, the message; the code alone has the quote in front.
     let throttled = if failed == 0 { 0 } else { count(&answer.body, b"\"ProvisionedThroughputExceededException\"") };
-    Result::Done { records: u64::from(records) - failed, throttled: throttled.min(failed), failed: failed.saturating_sub(throttled) }
+    Result::Done {
+        records: u64::from(records) - failed,
+        throttled: throttled.min(failed),
+        failed: failed.saturating_sub(throttled),
+    }
 }
 
 /// How many records a GetRecords answer has. Base64 holds no quotes, so the member's name can be counted.
@@ -103,7 +108,10 @@ fn refusal(answer: &Answer) -> Option<Result> {
     if answer.status.is_success() {
         return None;
     }
-    if ["ProvisionedThroughputExceeded", "LimitExceeded"].iter().any(|code| memmem::find(&answer.body, code.as_bytes()).is_some()) {
+    if ["ProvisionedThroughputExceeded", "LimitExceeded"]
+        .iter()
+        .any(|code| memmem::find(&answer.body, code.as_bytes()).is_some())
+    {
         return Some(Result::Throttled);
     }
     let body = String::from_utf8_lossy(&answer.body[..answer.body.len().min(300)]);
@@ -139,7 +147,6 @@ mod tests {
         let data = STANDARD.decode_to_vec(records[0]["Data"].as_str().unwrap()).unwrap();
         assert_eq!(data.len(), 100);
         assert_ne!(records[0], records[1]);
-        assert_eq!(body.sha256.len(), 64);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
-use super::signing::Signer;
+use super::signing::{SignedHead, Signer};
 use crate::failure::{Failure, Outcome};
 
 /// A connection and the task that drives it.
@@ -64,7 +64,7 @@ impl Connection {
     }
 
     /// Sends a call and reads the whole answer.
-    pub(crate) async fn call(&mut self, signer: &Signer, operation: Operation, body: &Body) -> Outcome<Answer> {
+    pub(crate) async fn call(&mut self, signer: &Signer, operation: Operation, body: &mut Body) -> Outcome<Answer> {
         let broken = |error: hyper::Error| Failure::unreachable(format!("the connection broke: {error}"));
         if self.sender.is_closed() {
             *self = Self::open(&self.address).await?;
@@ -87,7 +87,10 @@ impl Connection {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a load generator has nothing to simulate; hyper wants a task for each connection")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a load generator has nothing to simulate; hyper wants a task for each connection"
+)]
 fn drive(driver: http1::Connection<TokioIo<TcpStream>, Full<Bytes>>) {
     // The caller learns from its next request that the connection has gone.
     drop(tokio::spawn(async move { drop(driver.await) }));
@@ -114,19 +117,17 @@ impl Operation {
     }
 }
 
-/// A request body and what signing it needs, computed once.
+/// A request body, and the headers that it was signed with.
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
     pub(crate) bytes: Bytes,
-    pub(crate) sha256: String,
+    pub(crate) signed: Option<SignedHead>,
 }
 
 impl Body {
-    /// Hashes the body.
+    /// A body that is not signed yet.
     pub(crate) fn new(bytes: impl Into<Bytes>) -> Self {
-        let bytes = bytes.into();
-        let sha256 = super::signing::sha256_hex(&bytes);
-        Self { bytes, sha256 }
+        Self { bytes: bytes.into(), signed: None }
     }
 }
 

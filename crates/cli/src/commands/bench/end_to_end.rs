@@ -55,8 +55,8 @@ async fn write(plan: Arc<Plan>, worker: u32, epoch: Instant, window: Window) -> 
         let mut data = vec![0; size];
         data[..STAMP].copy_from_slice(&nanoseconds_since(epoch).to_le_bytes());
         let data = base64_simd::STANDARD.encode_to_string(&data);
-        let body = bodies::put_one(&options.stream, &numbers.key(), &data);
-        let answer = connection.call(&plan.signer, Operation::PutRecord, &body).await?;
+        let mut body = bodies::put_one(&options.stream, &numbers.key(), &data);
+        let answer = connection.call(&plan.signer, Operation::PutRecord, &mut body).await?;
         let result = bodies::read_put(&answer, 1);
         if !matches!(result, Result::Done { .. }) && window.counts() {
             tally.count(result, Duration::ZERO);
@@ -87,10 +87,11 @@ struct Stamped<'body> {
 impl Reader {
     async fn open(plan: &Plan, shard: &str) -> Outcome<Self> {
         let mut connection = Connection::open(&plan.address).await?;
-        let body = bodies::get_iterator(&plan.options.stream, shard, "LATEST");
-        let answer = connection.call(&plan.signer, Operation::GetShardIterator, &body).await?;
+        let mut body = bodies::get_iterator(&plan.options.stream, shard, "LATEST");
+        let answer = connection.call(&plan.signer, Operation::GetShardIterator, &mut body).await?;
         let iterator = bodies::iterator(&answer, "ShardIterator").map(str::to_owned);
-        let iterator = iterator.ok_or_else(|| Failure::new(format!("cannot read {shard}: {:?}", bodies::read_page(&answer))))?;
+        let iterator =
+            iterator.ok_or_else(|| Failure::new(format!("cannot read {shard}: {:?}", bodies::read_page(&answer))))?;
         Ok(Self { connection, iterator })
     }
 
@@ -104,8 +105,8 @@ impl Reader {
                     return Ok(tally);
                 }
             }
-            let body = bodies::get_records(&self.iterator, 10_000);
-            let answer = self.connection.call(&plan.signer, Operation::GetRecords, &body).await?;
+            let mut body = bodies::get_records(&self.iterator, 10_000);
+            let answer = self.connection.call(&plan.signer, Operation::GetRecords, &mut body).await?;
             let now = nanoseconds_since(epoch);
             match bodies::read_page(&answer) {
                 Result::Done { records, .. } => {
@@ -139,7 +140,8 @@ impl Reader {
 
 /// When each record of the page was put; records that are not of this run are left out.
 fn stamps(answer: &Answer) -> Outcome<Vec<u64>> {
-    let page: Page = serde_json::from_slice(&answer.body).map_err(|error| Failure::new(format!("a page is no JSON: {error}")))?;
+    let page: Page =
+        serde_json::from_slice(&answer.body).map_err(|error| Failure::new(format!("a page is no JSON: {error}")))?;
     let stamps = page.records.iter().filter_map(|record| {
         let data = base64_simd::STANDARD.decode_to_vec(record.data).ok()?;
         Some(u64::from_le_bytes(data.get(..STAMP)?.try_into().ok()?))

@@ -71,15 +71,16 @@ fn put_bodies(plan: &Plan, worker: u32) -> Vec<Body> {
     (0..count).map(|_| bodies::put(&options.stream, options.batch, size, &mut numbers)).collect()
 }
 
-async fn put_worker(plan: Arc<Plan>, bodies: Vec<Body>, window: Window) -> Outcome<Tally> {
+async fn put_worker(plan: Arc<Plan>, mut bodies: Vec<Body>, window: Window) -> Outcome<Tally> {
     let batch = plan.options.batch;
     let operation = if batch == 1 { Operation::PutRecord } else { Operation::PutRecords };
     let mut tally = Tally::new()?;
     let mut connection = Connection::open(&plan.address).await?;
-    for body in bodies.iter().cycle() {
-        if !window.is_open() {
-            break;
-        }
+    let mut turn = 0;
+    while window.is_open() {
+        let count_of_bodies = bodies.len();
+        let body = &mut bodies[turn % count_of_bodies];
+        turn += 1;
         let begun = edge::now();
         let result = match connection.call(&plan.signer, operation, body).await {
             Ok(answer) => bodies::read_put(&answer, batch),
@@ -114,8 +115,8 @@ async fn fill(plan: &Arc<Plan>) -> Outcome {
     while missing > 0 {
         let records = call.min(u32::try_from(missing).unwrap_or(CALL));
         let operation = if records == 1 { Operation::PutRecord } else { Operation::PutRecords };
-        let body = bodies::put(&options.stream, records, size, &mut numbers);
-        let answer = connection.call(&plan.signer, operation, &body).await?;
+        let mut body = bodies::put(&options.stream, records, size, &mut numbers);
+        let answer = connection.call(&plan.signer, operation, &mut body).await?;
         match bodies::read_put(&answer, records) {
             Result::Done { records: written, .. } if written == u64::from(records) => missing -= written,
             Result::Done { records: written, .. } => {
@@ -132,12 +133,12 @@ async fn fill(plan: &Arc<Plan>) -> Outcome {
 async fn get_worker(plan: Arc<Plan>, shard: String, window: Window) -> Outcome<Tally> {
     let mut tally = Tally::new()?;
     let mut connection = Connection::open(&plan.address).await?;
-    let from_start = bodies::get_iterator(&plan.options.stream, &shard, "TRIM_HORIZON");
+    let mut from_start = bodies::get_iterator(&plan.options.stream, &shard, "TRIM_HORIZON");
     let mut iterator: Option<String> = None;
     let mut read_since_start = 0;
     while window.is_open() {
         let Some(current) = &iterator else {
-            let answer = connection.call(&plan.signer, Operation::GetShardIterator, &from_start).await?;
+            let answer = connection.call(&plan.signer, Operation::GetShardIterator, &mut from_start).await?;
             iterator = bodies::iterator(&answer, "ShardIterator").map(str::to_owned);
             if iterator.is_none() {
                 count(&mut tally, window, bodies::read_page(&answer), edge::now()).await;
@@ -145,9 +146,9 @@ async fn get_worker(plan: Arc<Plan>, shard: String, window: Window) -> Outcome<T
             read_since_start = 0;
             continue;
         };
-        let body = bodies::get_records(current, plan.options.batch);
+        let mut body = bodies::get_records(current, plan.options.batch);
         let begun = edge::now();
-        let (result, next) = match connection.call(&plan.signer, Operation::GetRecords, &body).await {
+        let (result, next) = match connection.call(&plan.signer, Operation::GetRecords, &mut body).await {
             Ok(answer) => {
                 let next = bodies::iterator(&answer, "NextShardIterator").map(str::to_owned);
                 (bodies::read_page(&answer), next)

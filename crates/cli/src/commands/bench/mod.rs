@@ -40,7 +40,7 @@ pub(crate) async fn run(command: BenchCommand, out: &Output) -> Outcome {
     let service = Service::connect(&options.connect).await?;
     let address = Address::parse(&service.endpoint)?;
     let shards = prepare_stream(&service, &options).await?;
-    let signer = Signer::new(service.key().await?, &service.region, address.authority());
+    let signer = Signer::new(service.key().await?, &service.region, address.authority())?;
     let plan = Arc::new(Plan { options, address, signer, shards });
     let tally = match bench {
         Bench::Put => load::put(&plan).await?,
@@ -108,7 +108,10 @@ fn tell(bench: Bench, plan: &Plan, service: &Service, tally: &Tally, out: &Outpu
         BenchFormat::Text => {
             let load = match bench {
                 Bench::EndToEnd => format!("{} records/s, {} B each", options.rate, options.record_size),
-                _ => format!("{} connections, {} records a call, {} B each", options.connections, options.batch, options.record_size),
+                _ => format!(
+                    "{} connections, {} records a call, {} B each",
+                    options.connections, options.batch, options.record_size
+                ),
             };
             let title = format!("{operation} at {}: {load}, {} shards", service.endpoint, plan.shards.len());
             out.line(&out.paint(Style::Bold, &title))?;

@@ -54,8 +54,8 @@ impl Tally {
 
     /// Adds what another worker measured.
     pub(crate) fn merge(&mut self, other: Self) {
-        // Both have the same bounds, so nothing can fail to fit.
-        drop(self.latency_us.add(&other.latency_us));
+        let added = self.latency_us.add(&other.latency_us);
+        debug_assert_eq!(added, Ok(()), "all histograms have the same bounds");
         self.calls += other.calls;
         self.records += other.records;
         self.throttled += other.throttled;
@@ -135,7 +135,12 @@ impl Figures {
         let per_second = |number: u64| (number as f64 / self.seconds) as u64;
         vec![
             format!("records     {}/s, {}/s", grouped(self.records_per_second as u64), bytes(per_second(self.bytes))),
-            format!("calls       {}/s, {} in {:.1} s", grouped(per_second(self.calls)), grouped(self.calls), self.seconds),
+            format!(
+                "calls       {}/s, {} in {:.1} s",
+                grouped(per_second(self.calls)),
+                grouped(self.calls),
+                self.seconds
+            ),
             format!("latency ms  {}", latency.join("  ")),
             format!("throttled   {}", grouped(self.throttled)),
             format!("errors      {}", grouped(self.errors)),

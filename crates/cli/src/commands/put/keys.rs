@@ -128,7 +128,8 @@ mod tests {
     #[test]
     fn spread_keys_differ() {
         let source = KeySource::Spread { seed: 1 };
-        let keys: std::collections::HashSet<String> = (0..1000).filter_map(|n| Some(source.split(n, b"").ok()?.0)).collect();
+        let keys: std::collections::HashSet<String> =
+            (0..1000).filter_map(|n| Some(source.split(n, b"").ok()?.0)).collect();
         assert_eq!(keys.len(), 1000);
     }
 }

@@ -69,10 +69,8 @@ pub(crate) async fn write(service: &Service, stream: &str, batch: Vec<Entry>, re
 async fn put(service: &Service, stream: &str, entries: Vec<Entry>) -> Sent {
     let mut request = service.client.put_records().stream_name(stream);
     for entry in &entries {
-        let built = PutRecordsRequestEntry::builder()
-            .partition_key(&entry.key)
-            .data(Blob::new(entry.data.as_slice()))
-            .build();
+        let built =
+            PutRecordsRequestEntry::builder().partition_key(&entry.key).data(Blob::new(entry.data.as_slice())).build();
         match built {
             Ok(built) => request = request.records(built),
             Err(error) => return Sent::Refused(Failure::new(format!("cannot build a request: {error}"))),
@@ -87,7 +85,11 @@ async fn put(service: &Service, stream: &str, entries: Vec<Entry>) -> Sent {
                 None => true,
             };
             let failure = Failure::service(format!("write to {stream}"), &service.endpoint, &error);
-            return if temporary { Sent::Unknown(entries, code.unwrap_or(failure.message)) } else { Sent::Refused(failure) };
+            return if temporary {
+                Sent::Unknown(entries, code.unwrap_or(failure.message))
+            } else {
+                Sent::Refused(failure)
+            };
         }
     };
     let mut reason = String::new();

@@ -61,7 +61,8 @@ pub(crate) async fn run(args: Put, out: &Output) -> Outcome {
     match totals.refused + totals.report.lost.values().sum::<u64>() {
         0 => Ok(()),
         lost => {
-            let reasons: Vec<String> = totals.report.lost.iter().map(|(why, n)| format!("{} {why}", grouped(*n))).collect();
+            let reasons: Vec<String> =
+                totals.report.lost.iter().map(|(why, n)| format!("{} {why}", grouped(*n))).collect();
             let reasons = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
             Err(Failure::new(format!("{} records were not written{reasons}", grouped(lost))))
         }
@@ -240,7 +241,9 @@ async fn show_progress(out: &Output, screen: &mut Screen, totals: &Mutex<Totals>
     loop {
         turns.tick().await;
         let line = with(totals, |totals| {
-            let done = size.filter(|size| *size > 0).map(|size| format!("{:3.0}%  ", 100.0 * totals.read as f64 / size as f64));
+            let done = size
+                .filter(|size| *size > 0)
+                .map(|size| format!("{:3.0}%  ", 100.0 * totals.read as f64 / size as f64));
             let rate = totals.report.written as f64 / begun.elapsed().as_secs_f64().max(0.001);
             let (done, written) = (done.unwrap_or_default(), grouped(totals.report.written));
             format!("{done}{written} records, {}, {rate:.0}/s", bytes(totals.report.bytes))

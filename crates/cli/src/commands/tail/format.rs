@@ -38,7 +38,9 @@ impl Format {
             "json" => Ok(Self::Json),
             "raw" => Ok(Self::Raw),
             custom if custom.contains('%') => pieces(custom).map(Self::Custom),
-            other => Err(format!("`{other}` is no format: use table, json, raw, or a text with letters such as '%k %v'")),
+            other => {
+                Err(format!("`{other}` is no format: use table, json, raw, or a text with letters such as '%k %v'"))
+            }
         }
     }
 
@@ -76,7 +78,9 @@ fn pieces(text: &str) -> Result<Vec<Piece>, String> {
                 plain.push('%');
                 continue;
             }
-            ('%', Some(other)) => return Err(format!("`%{other}` is no letter of a format: use %k %v %o %p %d %s or %%")),
+            ('%', Some(other)) => {
+                return Err(format!("`%{other}` is no letter of a format: use %k %v %o %p %d %s or %%"));
+            }
             ('%', None) => return Err(String::from("a format cannot end with a single %")),
             ('\\', Some('n')) => {
                 plain.push('\n');

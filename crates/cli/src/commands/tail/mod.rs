@@ -109,10 +109,10 @@ impl Printer {
     }
 
     fn print(&mut self, record: &Record) -> Outcome {
-        if std::mem::take(&mut self.head_is_due) {
-            if let Some(head) = self.format.head() {
-                self.out.line(&self.out.paint(output::Style::Bold, &head))?;
-            }
+        if std::mem::take(&mut self.head_is_due)
+            && let Some(head) = self.format.head()
+        {
+            self.out.line(&self.out.paint(output::Style::Bold, &head))?;
         }
         self.out.bytes(&self.format.write(record, self.width))
     }
