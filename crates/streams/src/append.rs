@@ -73,7 +73,7 @@ pub enum Outcome {
 pub enum Failure {
     /// The log did not take it; the error says whether it may have been written.
     #[error(transparent)]
-    Log(#[from] Arc<LogError>),
+    Log(#[from] LogError),
     /// No shard takes its hash key just now (a reshard is being finished); it was not written.
     #[error("no open shard takes the record's hash key")]
     NoOpenShard,
@@ -122,7 +122,7 @@ pub enum PutError {
     NoOpenShard,
     /// The log did not take it; the error says whether it may have been written.
     #[error(transparent)]
-    Log(#[from] Arc<LogError>),
+    Log(#[from] LogError),
 }
 
 /// Why none of many records was stored (or, if the log's error says so, it is not known).
@@ -154,7 +154,7 @@ pub enum PutRecordsError {
     },
     /// The log took none of it; the error says whether some of it may have been written.
     #[error(transparent)]
-    Log(Arc<LogError>),
+    Log(LogError),
 }
 
 impl Streams {
@@ -275,7 +275,7 @@ impl Streams {
         let appended = match self.log.append(runs).await {
             Ok(appended) => appended,
             Err(error) => {
-                let failure = Failure::Log(Arc::new(error));
+                let failure = Failure::Log(error);
                 for index in batch.groups.iter().flat_map(|group| &group.records) {
                     outcomes[*index as usize] = Outcome::Failed(failure.clone());
                 }
