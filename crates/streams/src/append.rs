@@ -233,7 +233,7 @@ impl Streams {
 
     /// Appends `entries` and writes what became of each into `outcomes`. The stream is not found if it goes before
     /// anything was written.
-    async fn append(
+    pub(crate) async fn append(
         &self,
         mut view: Arc<StreamView>,
         entries: &[Entry<'_>],

@@ -31,7 +31,7 @@ impl Streams {
             record.status = Status::Deleting;
             record.pending = Some(Pending { due_ms: self.due_ms(), intent: Intent::Remove });
             let mut changes = vec![put_stream(view, &record)];
-            for shard in &view.shards {
+            for shard in view.shards.iter() {
                 changes.push(Change::DropShard { shard: shard.record.key });
                 changes.push(Change::Delete { key: shard_key(record.uid, shard.id) });
             }

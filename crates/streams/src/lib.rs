@@ -43,7 +43,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use append::{Entry, Failure, Outcome, PutError, PutRecordsError, Stored};
+pub use append::{Entry, Failure, InvalidExplicitHashKey, Outcome, PutError, PutRecordsError, Stored};
 pub use catalog::{Mode, Status};
 pub use create::{CreateError, CreateStream};
 pub use delete::DeleteError;

@@ -243,7 +243,7 @@ fn parse_shard(namespace: &Namespace, name: &StreamName, text: &str) -> Result<S
 }
 
 fn listed_shard(view: &StreamView, id: ShardId) -> Result<&ShardView, ShardIdInvalid> {
-    let found = view.listed().iter().find(|shard| shard.id == id);
+    let found = view.shard(id).filter(|_| view.record.status.serves());
     found.map(|shard| &**shard).ok_or_else(|| view.no_shard(id))
 }
 

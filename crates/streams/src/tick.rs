@@ -176,22 +176,20 @@ impl Streams {
             looked_at += view.shards.len().max(1);
             // What the stream is by now; one that is being deleted has nothing left to expire.
             let Some(view) = self.views.get(&view.namespace, &view.name) else { continue };
-            if view.record.status.serves()
-                && let Err(problem) = self.expire(&view).await
-            {
-                problems.push(problem);
+            if view.record.status.serves() {
+                self.expire(&view, problems).await;
             }
         }
         self.check_state(|check| !check.left.is_empty())
     }
 
     /// Trims a stream's shards, and drops those that are closed, empty by now, and of no use to any reader.
-    async fn expire(&self, view: &StreamView) -> Result<(), TickProblem> {
+    async fn expire(&self, view: &StreamView, problems: &mut Vec<TickProblem>) {
         let horizon_ms = self.horizon_ms(&view.record);
         let step_ms = u64::from(view.record.retention_hours) * crate::open::HOUR_MS / TRIM_STEPS;
         let mut record = view.record.clone();
         let mut changes = Vec::new();
-        for shard in &view.shards {
+        for shard in view.shards.iter() {
             let closed_ms = shard.record.closed.as_ref().map(|closed| closed.at_ms);
             // Whoever was at the shard's end when it expired has an iterator's life to see it, and the children.
             let over = closed_ms.filter(|ms| ms.saturating_add(TOKEN_LIFE_MS) < horizon_ms && record.pending.is_none());
@@ -207,17 +205,21 @@ impl Streams {
             if state.first == state.next || horizon_ms < searched_ms.saturating_add(step_ms) {
                 continue;
             }
-            let below = self.log.position_at(shard.record.key, horizon_ms).await.map_err(|source| {
-                let (namespace, stream) = (view.namespace.clone(), view.name.clone());
-                TickProblem::Horizon { namespace, stream, shard: shard.id, source }
-            })?;
+            let below = match self.log.position_at(shard.record.key, horizon_ms).await {
+                Ok(below) => below,
+                Err(source) => {
+                    let (namespace, stream) = (view.namespace.clone(), view.name.clone());
+                    problems.push(TickProblem::Horizon { namespace, stream, shard: shard.id, source });
+                    continue;
+                }
+            };
             shard.memory.trimmed_ms.store(horizon_ms, Ordering::Relaxed);
             if below > state.first {
                 changes.push(Change::TrimShard { shard: shard.record.key, below });
             }
         }
         if changes.is_empty() {
-            return Ok(());
+            return;
         }
         let mut conditions = vec![expect(stream_key(&view.namespace, &view.name), Some(view.version))];
         if record.horizon_ms == view.record.horizon_ms {
@@ -228,12 +230,10 @@ impl Streams {
         }
         let transaction = Transaction { conditions, changes, frees_space: true };
         // After a conflict, the next search comes by again.
-        let committed = self.commit(transaction).await.map(drop);
-        committed.map_err(|source| TickProblem::Expiry {
-            namespace: view.namespace.clone(),
-            stream: view.name.clone(),
-            source,
-        })
+        if let Err(source) = self.commit(transaction).await {
+            let (namespace, stream) = (view.namespace.clone(), view.name.clone());
+            problems.push(TickProblem::Expiry { namespace, stream, source });
+        }
     }
 
     /// Moves the create seconds of streams deleted long ago into the floor that holds for all names.

@@ -39,6 +39,9 @@ pub(crate) struct ShardMemory {
     pub(crate) trimmed_ms: AtomicU64,
 }
 
+/// Shards in some order, shared by the views in which they are the same.
+type ShardViews = Arc<[Arc<ShardView>]>;
+
 /// A stream and its shards, at one moment.
 #[derive(Debug)]
 pub(crate) struct StreamView {
@@ -49,23 +52,21 @@ pub(crate) struct StreamView {
     pub(crate) profile: Profile,
     pub(crate) limits: Limits,
     /// All shards there are, by id.
-    pub(crate) shards: Vec<Arc<ShardView>>,
+    pub(crate) shards: ShardViews,
     /// Those that take records, by hash range. They cover the key space, except between two steps of a reshard that a
     /// crash has cut in two.
-    pub(crate) open: Vec<Arc<ShardView>>,
+    pub(crate) open: ShardViews,
 }
 
 impl StreamView {
-    fn new(draft: Draft, name: (Namespace, StreamName), record: Arc<(u64, StreamRecord)>, default: Profile) -> Self {
-        let (version, record) = Arc::unwrap_or_clone(record);
+    fn new(draft: Draft, name: (Namespace, StreamName), record: (u64, StreamRecord), default: Profile) -> Self {
+        let (version, record) = record;
         let profile = match record.tags.get(LIMITS_TAG).map(String::as_str) {
             Some("aws") => Profile::Aws,
             Some("open") => Profile::Open,
             _ => default,
         };
-        let shards: Vec<_> = draft.shards.into_values().collect();
-        let mut open: Vec<_> = shards.iter().filter(|shard| shard.record.closed.is_none()).cloned().collect();
-        open.sort_unstable_by_key(|shard| shard.record.range.start);
+        let (shards, open) = draft.shards();
         Self { namespace: name.0, name: name.1, version, record, profile, limits: profile.limits(), shards, open }
     }
 
@@ -159,18 +160,44 @@ impl State {
 /// A stream in the making: what a batch of changes leaves of it.
 #[derive(Debug, Default)]
 struct Draft {
+    /// The stream as it was.
+    base: Option<Arc<StreamView>>,
     name: Option<(Namespace, StreamName)>,
-    record: Option<Arc<(u64, StreamRecord)>>,
-    shards: BTreeMap<ShardId, Arc<ShardView>>,
+    record: Option<(u64, StreamRecord)>,
+    /// The shards that have changed; `None`: gone.
+    changed: BTreeMap<ShardId, Option<Arc<ShardView>>>,
 }
 
 impl Draft {
-    fn of(view: &StreamView) -> Self {
+    fn of(view: &Arc<StreamView>) -> Self {
         Self {
+            base: Some(view.clone()),
             name: Some((view.namespace.clone(), view.name.clone())),
-            record: Some(Arc::new((view.version, view.record.clone()))),
-            shards: view.shards.iter().map(|shard| (shard.id, shard.clone())).collect(),
+            record: Some((view.version, view.record.clone())),
+            changed: BTreeMap::new(),
         }
+    }
+
+    fn shard(&self, id: ShardId) -> Option<&Arc<ShardView>> {
+        match self.changed.get(&id) {
+            Some(changed) => changed.as_ref(),
+            None => self.base.as_ref()?.shard(id),
+        }
+    }
+
+    /// All shards by id, and the open ones by hash range. Those of the stream as it was, if no shard has changed: a
+    /// stream may have ten thousand, and the log waits for this.
+    fn shards(self) -> (ShardViews, ShardViews) {
+        let mut all: Vec<_> = match &self.base {
+            Some(base) if self.changed.is_empty() => return (base.shards.clone(), base.open.clone()),
+            Some(base) => base.shards.iter().filter(|shard| !self.changed.contains_key(&shard.id)).cloned().collect(),
+            None => Vec::new(),
+        };
+        all.extend(self.changed.into_values().flatten());
+        all.sort_by_key(|shard| shard.id);
+        let mut open: Vec<_> = all.iter().filter(|shard| shard.record.closed.is_none()).cloned().collect();
+        open.sort_by_key(|shard| shard.record.range.start);
+        (all.into(), open.into())
     }
 }
 
@@ -253,7 +280,7 @@ impl Views {
 
     /// Applies one change to the draft of its stream. `None` if the entry cannot be read.
     fn draft(&self, drafts: &mut BTreeMap<StreamUid, Draft>, key: &Key, value: Option<&Versioned>) -> Option<()> {
-        let of_view = |uid| self.read(|state| state.by_uid(uid).map(|view| Draft::of(view))).unwrap_or_default();
+        let of_view = |uid| self.read(|state| state.by_uid(uid).map(Draft::of)).unwrap_or_default();
         if key.as_str().starts_with(STREAMS) {
             let name = parse_stream_key(key)?;
             let Some(value) = value else {
@@ -267,18 +294,18 @@ impl Views {
             let uid = record.uid;
             let draft = drafts.entry(uid).or_insert_with(|| of_view(uid));
             draft.name = Some(name);
-            draft.record = Some(Arc::new((value.version, record)));
+            draft.record = Some((value.version, record));
             return Some(());
         }
         let (uid, id) = parse_shard_key(key)?;
         let draft = drafts.entry(uid).or_insert_with(|| of_view(uid));
         let Some(value) = value else {
-            draft.shards.remove(&id);
+            draft.changed.insert(id, None);
             return Some(());
         };
         let record = decode(&value.value)?;
-        let memory = draft.shards.get(&id).map(|shard| shard.memory.clone()).unwrap_or_default();
-        draft.shards.insert(id, Arc::new(ShardView { id, version: value.version, record, memory }));
+        let memory = draft.shard(id).map(|shard| shard.memory.clone()).unwrap_or_default();
+        draft.changed.insert(id, Some(Arc::new(ShardView { id, version: value.version, record, memory })));
         Some(())
     }
 

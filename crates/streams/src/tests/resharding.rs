@@ -121,6 +121,42 @@ async fn children_come_after_parents_however_often_a_second_sees_a_reshard() {
     }
 }
 
+/// A call that was routed before a reshard and sequenced after it.
+#[tokio::test]
+async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
+    let bench = Bench::open().await;
+    let a = bench.create("a", 2).await;
+    let before = bench.streams.stream(&bench.ns, &a).unwrap();
+    bench.streams.split_shard(&bench.ns, &a, "0", "1000").await.unwrap();
+    bench.settle().await;
+    let hashes = [5, 2000, u128::MAX, 5, 999, 1000].map(HashKey);
+    let texts_in = ["0", "1", "2", "3", "4", "5"];
+    let entries = texts_in.map(|text| Entry { data: text.as_bytes(), partition_key: "k", explicit_hash_key: None });
+    let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); 6];
+    bench.streams.append(before.clone(), &entries, &hashes, &mut outcomes).await.unwrap();
+    let shards: Vec<_> = outcomes
+        .iter()
+        .map(|outcome| match outcome {
+            Outcome::Stored(stored) => stored.shard.0,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(shards, [2, 3, 1, 2, 2, 3]);
+    assert_eq!(bench.drain(&a, "0").await.0, [""; 0]);
+    assert_eq!(bench.drain(&a, "1").await.0, ["2"]);
+    assert_eq!(bench.drain(&a, "2").await.0, ["0", "3", "4"]);
+    assert_eq!(bench.drain(&a, "3").await.0, ["1", "5"]);
+
+    // Nor does a call find its way into a stream that has taken the name meanwhile.
+    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.settle().await;
+    bench.create("a", 2).await;
+    outcomes.fill(Outcome::Failed(Failure::NoOpenShard));
+    let gone = bench.streams.append(before, &entries, &hashes, &mut outcomes).await;
+    assert_eq!(gone, Err(StreamNotFound { namespace: bench.ns.clone(), stream: a.clone() }));
+    assert_eq!(bench.drain(&a, "0").await.0, [""; 0]);
+}
+
 /// Writers that wait for each answer before they put the next record of their key, while the stream is split and merged
 /// under them: followed through the lineage, each key's records are complete and in order.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
