@@ -194,6 +194,7 @@ impl Opened {
                     on_fatal(fatal);
                 }
                 shared.housekeeping.stop();
+                shared.ended.send_replace(true);
             }),
         )?;
         let shared = log.shared.clone();
@@ -363,7 +364,7 @@ impl Log {
                 Stage::Memory(blocks) => Ok(blocks),
                 Stage::Log(run) => {
                     let (medium, place, next) = (self.shared.medium.clone(), run.batch.location, run.next());
-                    let block = self.on_reader(move || run.from_log(&*medium)).await?;
+                    let block = self.on_reader(move || run.read_log(&*medium)).await?;
                     match block {
                         Ok(Some(block)) => Ok(block.part(position, left, room).into_iter().collect()),
                         // Recycled under the read: by now a segment has the records. If not, the bytes are damaged.
@@ -472,6 +473,12 @@ impl Log {
     /// Takes no more; what is queued is still written, and an empty batch closes the log.
     pub fn close(&self) {
         self.shared.queue.close();
+    }
+
+    /// Resolves when the writer's thread has ended after [`Self::close`].
+    pub async fn closed(&self) {
+        // The sender lives in what this log shares, so that waiting ends only with the value.
+        drop(self.shared.ended.subscribe().wait_for(|ended| *ended).await);
     }
 }
 

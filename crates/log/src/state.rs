@@ -64,7 +64,7 @@ impl State {
                 self.shards.remove(&shard.0);
             }
             Change::TrimShard { shard, below } => {
-                self.with_shard(*shard, |shard| shard.first = shard.first.max(*below).min(shard.next));
+                self.with_shard(*shard, |shard| shard.first = shard.first.max(*below));
             }
             Change::SetShardClass { shard, class } => self.with_shard(*shard, |shard| shard.class = *class),
         }

@@ -10,6 +10,7 @@ use rheos_types::ShardKey;
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// A shard with this much to write gets a file of its own, so that it can be freed by itself.
 const OWN_FILE_BYTES: u64 = 4 << 20;
@@ -40,6 +41,8 @@ impl Housekeeper {
     /// # Errors
     /// The medium's: nothing is lost and the next step tries again.
     pub fn step(&mut self) -> io::Result<()> {
+        // Freeing comes first: on a full disk it makes the room that the rest needs.
+        self.free()?;
         self.shared.medium.maintain()?;
         self.flush()?;
         self.free()
@@ -135,7 +138,7 @@ impl Housekeeper {
             for run in &work.runs {
                 let block = match run.in_memory() {
                     Some(block) => block,
-                    None => run.from_log(&*self.shared.medium)?.ok_or_else(|| damaged(work.key, run))?,
+                    None => run.read_log(&*self.shared.medium)?.ok_or_else(|| damaged(work.key, run))?,
                 };
                 builder.push(run.entry, run.batch.time_ms, block.bytes())?;
             }
@@ -160,6 +163,17 @@ impl Housekeeper {
 
     /// Deletes segments in which nothing is wanted any more: every run's shard is gone or has been trimmed beyond it.
     fn free(&mut self) -> io::Result<()> {
+        if !self.shared.something_died.swap(false, Ordering::Relaxed) {
+            return Ok(());
+        }
+        let freed = self.free_dead();
+        if freed.is_err() {
+            self.shared.something_died.store(true, Ordering::Relaxed);
+        }
+        freed
+    }
+
+    fn free_dead(&mut self) -> io::Result<()> {
         let is_dead = |(shard, next): &(u64, u64)| {
             self.shared.shards.get(ShardKey(*shard)).is_none_or(|shard| *next <= shard.index().first)
         };

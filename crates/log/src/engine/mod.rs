@@ -24,7 +24,7 @@ use imbl::OrdMap;
 use queue::Queue;
 use rheos_types::Clock;
 use shards::Shards;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -38,6 +38,10 @@ pub(crate) struct Shared {
     /// The lowest shard key not given out.
     pub(crate) next_shard_key: AtomicU64,
     pub(crate) housekeeping: Signal,
+    /// Becomes true when the writer has ended.
+    pub(crate) ended: tokio::sync::watch::Sender<bool>,
+    /// A shard was dropped or trimmed since segments were last looked through.
+    pub(crate) something_died: AtomicBool,
     catalog: RwLock<OrdMap<Key, Versioned>>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
     backlog: Mutex<Backlog>,
@@ -71,6 +75,8 @@ impl Shared {
             options,
             next_shard_key: AtomicU64::new(recovered.next_shard_key),
             housekeeping: Signal::default(),
+            ended: tokio::sync::watch::Sender::new(false),
+            something_died: AtomicBool::new(true),
             catalog: RwLock::new(recovered.catalog.clone()),
             observers: RwLock::default(),
             backlog: Mutex::new(backlog),

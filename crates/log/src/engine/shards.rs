@@ -47,6 +47,12 @@ impl Tail {
         Self { budget_bytes, used_bytes: 0, ring: VecDeque::new() }
     }
 
+    /// Bytes of batches that are really still held, counted anew.
+    #[cfg(test)]
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.ring.iter().filter(|(batch, _)| batch.slice(0, 0).is_some()).map(|(_, length)| length).sum()
+    }
+
     pub(crate) fn push(&mut self, batch: Arc<LiveBatch>, length: usize) {
         self.ring.push_back((batch, length));
         self.used_bytes += length;
@@ -84,7 +90,7 @@ impl LiveRun {
     }
 
     /// The block, read from the log. `None` if the bytes there are not its own.
-    pub(crate) fn from_log(&self, medium: &dyn crate::medium::Medium) -> std::io::Result<Option<Block>> {
+    pub(crate) fn read_log(&self, medium: &dyn crate::medium::Medium) -> std::io::Result<Option<Block>> {
         let bytes = medium.read(self.batch.location, self.offset as usize, self.entry.bytes as usize)?;
         let intact = crc32c::crc32c(&bytes) == self.entry.crc;
         Ok(intact.then(|| Block::new(self.entry.first, self.entry.count, self.batch.time_ms, bytes)))
@@ -126,7 +132,7 @@ impl ShardIndex {
         }
         let at = self.live.partition_point(|run| run.next() <= from);
         if let Some(run) = self.live.get(at).filter(|run| run.entry.first <= from) {
-            let blocks = self.from_memory(at, from, max_records, max_bytes);
+            let blocks = self.memory_blocks(at, from, max_records, max_bytes);
             return if blocks.is_empty() { Stage::Log(run.clone()) } else { Stage::Memory(blocks) };
         }
         let at = self.segments.partition_point(|run| run.next <= from);
@@ -137,7 +143,7 @@ impl ShardIndex {
         }
     }
 
-    fn from_memory(&self, at: usize, from: u64, max_records: usize, max_bytes: usize) -> Vec<Block> {
+    fn memory_blocks(&self, at: usize, from: u64, max_records: usize, max_bytes: usize) -> Vec<Block> {
         let mut blocks = Vec::new();
         let (mut records, mut bytes) = (0, 0);
         for run in self.live.range(at..) {

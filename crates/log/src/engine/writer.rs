@@ -15,6 +15,7 @@ use crate::medium::{Location, Medium, NoRoom};
 use crate::record::Run;
 use crate::state::State;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// The log cannot go on: whether the last batch is on the disk is unknown. The process must stop; opening again finds out.
@@ -82,6 +83,11 @@ impl Writer {
             Turn::Work(submissions) => self.step(submissions).map(|()| true),
             Turn::Idle | Turn::Closed => Ok(false),
         }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn tail_bytes(&self) -> usize {
+        self.tail.held_bytes()
     }
 
     /// Makes one batch of `submissions` durable and answers them.
@@ -229,6 +235,7 @@ impl Writer {
             self.shared.tell(&news);
         }
         if trimmed {
+            self.shared.something_died.store(true, Ordering::Relaxed);
             self.shared.housekeeping.wake();
         }
     }

@@ -69,6 +69,12 @@ pub(super) fn open(
     if of_file != listed.id {
         return Err(corrupt("its first page names another file"));
     }
+    // The length was durable before the file was listed.
+    let length =
+        file.len_bytes().map_err(|source| OpenError::Io { what: "cannot measure", file: name.clone(), source })?;
+    if length < listed.bytes {
+        return Err(corrupt(&format!("it is {length} bytes long, and the manifest says {}", listed.bytes)));
+    }
     Ok(file)
 }
 

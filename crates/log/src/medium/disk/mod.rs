@@ -234,8 +234,7 @@ impl Disk {
                 (file.ok_or(io::ErrorKind::NotFound)?, listed)
             }
             None => {
-                let (file, listed) =
-                    self.fresh_file(self.log_file_bytes.max((FIRST_BATCH + length).next_multiple_of(MIB)))?;
+                let (file, listed) = self.fresh_file(self.log_file_bytes.max(FIRST_BATCH + length))?;
                 // A spare that was too small stays listed before this one and unused: it is let go with the others.
                 locked(&self.spares).clear();
                 locked(&self.log_files).insert(listed.id, LogFile { file: file.clone(), last_batch: 0 });
@@ -490,7 +489,8 @@ impl Medium for Disk {
     }
 
     fn has_room_for_object(&self, length: u64) -> bool {
-        self.free_bytes() >= length + MIB
+        // A segment adds a header to each block and a directory.
+        self.free_bytes() >= length + length / 8 + 4 * FIRST_BATCH
     }
 }
 

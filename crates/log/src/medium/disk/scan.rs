@@ -197,11 +197,11 @@ impl Scanner<'_> {
         }
         for later in index + 1..self.files.len() {
             let Some(head) = self.read(later, FIRST_BATCH, HEADER)? else { continue };
-            if let HeaderAt::Valid(header) = Header::decode(&head)
-                && self.belongs(later, FIRST_BATCH, &header)
-                && header.number > last + 1
-                && last > 0
-            {
+            let HeaderAt::Valid(header) = Header::decode(&head) else { continue };
+            if !self.belongs(later, FIRST_BATCH, &header) {
+                continue;
+            }
+            if header.number > last + 1 && last > 0 {
                 return Err(corrupt(format!(
                     "no readable batch, but batch {} follows in {}, so that batch {} had been acknowledged",
                     header.number,
@@ -209,6 +209,7 @@ impl Scanner<'_> {
                     last + 1
                 )));
             }
+            break;
         }
         Ok(())
     }

@@ -1,0 +1,8 @@
+//! Tests of the engine as a whole, each named for the rule that it holds (`docs/durability.md` lists the failures).
+
+mod conformance;
+mod corruption;
+mod crash;
+mod full_disk;
+mod rig;
+mod rules;
