@@ -42,6 +42,9 @@ pub struct Disk {
     files: Arc<dyn Files>,
     directory: PathBuf,
     log_file_bytes: u64,
+    /// Names of this log and of this opening, which every batch carries.
+    log_id: u128,
+    generation: u64,
     /// Locked after `active` where both are needed.
     manifest: Mutex<Manifest>,
     active: Mutex<Option<Active>>,
@@ -120,6 +123,8 @@ impl Disk {
             files,
             directory: directory.to_path_buf(),
             log_file_bytes,
+            log_id: manifest.log_id,
+            generation: manifest.generation,
             manifest: Mutex::new(manifest),
             active: Mutex::new(None),
             log_files: Mutex::new(BTreeMap::new()),
@@ -393,11 +398,8 @@ impl Medium for Disk {
             self.roll(&mut active, length)?;
         }
         let Some(active) = active.as_mut() else { return Err(io::ErrorKind::NotFound.into()) };
-        let (log_id, generation) = {
-            let manifest = locked(&self.manifest);
-            (manifest.log_id, manifest.generation)
-        };
-        let place = Place { log_id, generation, file_id: active.id, offset: active.offset };
+        let place =
+            Place { log_id: self.log_id, generation: self.generation, file_id: active.id, offset: active.offset };
         active.file.write_at(batch.seal(place), active.offset)?;
         active.file.sync_data()?;
         let location = Location { number: batch.number(), file_id: active.id, offset: active.offset };
