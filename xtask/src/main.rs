@@ -1,7 +1,11 @@
-//! Build helpers, run as `cargo xtask <command>`. Each has a `--check` that changes nothing and fails when there is
-//! something to do, which is what CI runs.
+//! Build helpers, run as `cargo xtask <command>`. Each one that writes has a `--check`, or a form without `--write`, that
+//! changes nothing and fails when there is something to do, which is what CI runs.
 
 mod codegen;
+mod compat;
+mod test;
+mod tidy;
+mod workspace;
 
 use clap::{Parser, Subcommand};
 
@@ -14,12 +18,21 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Run every check and every test there is, and say at the end how each went
+    Test(test::Options),
+    /// Check what no compiler checks: who may depend on whom, sizes of files, left-over marks, licences
+    Tidy,
+    /// Run unmodified AWS clients against a real server
+    Compat(compat::Options),
     /// Write the Kinesis types of rheos-wire from the service model
     Codegen(codegen::Options),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Test(options) => test::run(&options),
+        Command::Tidy => tidy::run(),
+        Command::Compat(options) => compat::run(&options),
         Command::Codegen(options) => codegen::run(&options),
     }
 }
