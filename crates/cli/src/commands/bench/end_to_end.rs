@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use super::Plan;
 use super::bodies::{self, Numbers, Result};
 use super::connection::{Answer, Connection, Operation};
-use super::load::{Window, together};
+use super::load::{Measured, Window, together};
 use super::tally::Tally;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
@@ -21,7 +21,7 @@ const THROTTLE_PAUSE: Duration = Duration::from_millis(250);
 const STAMP: usize = 8;
 
 /// Runs a writer for each connection and a reader for each shard.
-pub(crate) async fn run(plan: &Arc<Plan>) -> Outcome<Tally> {
+pub(crate) async fn run(plan: &Arc<Plan>) -> Outcome<Measured> {
     let epoch = edge::now();
     let mut readers = Vec::new();
     for shard in &plan.shards {
@@ -35,7 +35,7 @@ pub(crate) async fn run(plan: &Arc<Plan>) -> Outcome<Tally> {
     for worker in 0..plan.options.connections {
         workers.spawn(write(plan.clone(), worker, epoch, window));
     }
-    together(workers).await
+    together(workers, window).await
 }
 
 /// Writes every n-th record, each at its time. What is written late is measured from when it left, so that a slow writer does not

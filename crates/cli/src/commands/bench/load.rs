@@ -22,13 +22,17 @@ const PAUSE_AFTER_REFUSAL: Duration = Duration::from_millis(20);
 pub(crate) struct Window {
     from: Instant,
     to: Instant,
+    /// The beginning by the wall clock, for whoever watches the service from outside.
+    pub(crate) from_ms: i64,
 }
 
 impl Window {
     /// From the end of the warm-up, as long as asked for.
     pub(crate) fn starting_now(plan: &Plan) -> Self {
-        let from = edge::now() + plan.options.warm_up;
-        Self { from, to: from + plan.options.duration }
+        let warm_up = plan.options.warm_up;
+        let from = edge::now() + warm_up;
+        let from_ms = edge::wall_ms() + i64::try_from(warm_up.as_millis()).unwrap_or(0);
+        Self { from, to: from + plan.options.duration, from_ms }
     }
 
     /// Whether there is time for another call.
@@ -47,8 +51,14 @@ impl Window {
     }
 }
 
+/// What was measured, and when.
+pub(crate) struct Measured {
+    pub(crate) window: Window,
+    pub(crate) tally: Tally,
+}
+
 /// Writes with all connections.
-pub(crate) async fn put(plan: &Arc<Plan>) -> Outcome<Tally> {
+pub(crate) async fn put(plan: &Arc<Plan>) -> Outcome<Measured> {
     let mut prepared = Vec::new();
     for worker in 0..plan.options.connections {
         prepared.push(put_bodies(plan, worker));
@@ -58,7 +68,7 @@ pub(crate) async fn put(plan: &Arc<Plan>) -> Outcome<Tally> {
     for bodies in prepared {
         workers.spawn(put_worker(plan.clone(), bodies, window));
     }
-    together(workers).await
+    together(workers, window).await
 }
 
 /// Bodies for one connection: several, so that keys and data vary, and no more than fit into memory.
@@ -92,7 +102,7 @@ async fn put_worker(plan: Arc<Plan>, mut bodies: Vec<Body>, window: Window) -> O
 }
 
 /// Fills the stream if asked to, then reads it with all connections, over and over.
-pub(crate) async fn get(plan: &Arc<Plan>) -> Outcome<Tally> {
+pub(crate) async fn get(plan: &Arc<Plan>) -> Outcome<Measured> {
     fill(plan).await?;
     let window = Window::starting_now(plan);
     let mut workers = JoinSet::new();
@@ -100,7 +110,7 @@ pub(crate) async fn get(plan: &Arc<Plan>) -> Outcome<Tally> {
         let shard = plan.shards[worker % plan.shards.len()].clone();
         workers.spawn(get_worker(plan.clone(), shard, window));
     }
-    together(workers).await
+    together(workers, window).await
 }
 
 /// Writes the records that will be read, trying again whatever is refused.
@@ -188,10 +198,10 @@ async fn count(tally: &mut Tally, window: Window, result: Result, begun: Instant
 }
 
 /// Waits for all workers and adds up.
-pub(crate) async fn together(mut workers: JoinSet<Outcome<Tally>>) -> Outcome<Tally> {
+pub(crate) async fn together(mut workers: JoinSet<Outcome<Tally>>, window: Window) -> Outcome<Measured> {
     let mut all = Tally::new()?;
     while let Some(worker) = workers.join_next().await {
         all.merge(worker.map_err(|error| Failure::new(format!("a worker broke: {error}")))??);
     }
-    Ok(all)
+    Ok(Measured { window, tally: all })
 }

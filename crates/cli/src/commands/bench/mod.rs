@@ -18,8 +18,8 @@ use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Style};
 use crate::reader::list_shards;
 use connection::Address;
+use load::Measured;
 use signing::Signer;
-use tally::Tally;
 
 /// What every worker of a run knows.
 pub(crate) struct Plan {
@@ -42,12 +42,12 @@ pub(crate) async fn run(command: BenchCommand, out: &Output) -> Outcome {
     let shards = prepare_stream(&service, &options).await?;
     let signer = Signer::new(service.key().await?, &service.region, address.authority())?;
     let plan = Arc::new(Plan { options, address, signer, shards });
-    let tally = match bench {
+    let measured = match bench {
         Bench::Put => load::put(&plan).await?,
         Bench::Get => load::get(&plan).await?,
         Bench::EndToEnd => end_to_end::run(&plan).await?,
     };
-    tell(bench, &plan, &service, &tally, out)
+    tell(bench, &plan, &service, &measured, out)
 }
 
 fn check(bench: Bench, options: &BenchOptions) -> Outcome {
@@ -78,7 +78,8 @@ async fn prepare_stream(service: &Service, options: &BenchOptions) -> Outcome<Ve
     Ok(shards.into_iter().map(|shard| shard.shard_id).collect())
 }
 
-fn tell(bench: Bench, plan: &Plan, service: &Service, tally: &Tally, out: &Output) -> Outcome {
+fn tell(bench: Bench, plan: &Plan, service: &Service, measured: &Measured, out: &Output) -> Outcome {
+    let tally = &measured.tally;
     let options = &plan.options;
     let (name, operation) = match bench {
         Bench::Put if options.batch == 1 => ("put", "PutRecord"),
@@ -98,6 +99,7 @@ fn tell(bench: Bench, plan: &Plan, service: &Service, tally: &Tally, out: &Outpu
                 "connections": options.connections,
                 "batch": options.batch,
                 "record_size": options.record_size,
+                "measured_from_ms": measured.window.from_ms,
                 "version": env!("CARGO_PKG_VERSION"),
             });
             if let (Some(line), Some(figures)) = (line.as_object_mut(), figures.json().as_object_mut()) {
