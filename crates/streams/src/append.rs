@@ -16,9 +16,9 @@ use rheos_types::limits::PUT_RECORDS_BYTES;
 use rheos_types::{HashKey, Namespace, SequenceNumber, ShardId, StreamName};
 use std::sync::Arc;
 
-/// How often records are routed again. Each time, a reshard has closed a shard under them: it takes a stream that is
-/// resharded over and over to need a second.
-const ROUTES: usize = 4;
+/// How often records are routed. Each further time, a whole reshard has come between looking at the view and being
+/// sequenced: with transitions that take any time at all, twice is rare.
+const ROUTES: usize = 16;
 
 /// A record to append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! What Kinesis means: streams and their shards, appending, reading, resharding, limits and retention.
 //!
 //! Knows no wire (no HTTP, no JSON of the API, no message texts) and no medium (only [`rheos_log::Log`]). Each verb is a
-//! chapter of its own with one error enum that lists exactly what can happen to it; facts are small structs ([`facts`])
+//! chapter of its own with one error enum that lists exactly what can happen to it; facts are small structs (`facts.rs`)
 //! that carry what the texts on the wire need.
 //!
 //! # How it hangs together
-//! * The truth is the log's catalog: one record for a stream, one for each of its shards ([`catalog`]).
-//! * [`Streams`] keeps a view of it in memory ([`view`]), which the log brings up to date after each durable batch and
+//! * The truth is the log's catalog: one record for a stream, one for each of its shards (`catalog.rs`).
+//! * [`Streams`] keeps a view of it in memory (`view.rs`), which the log brings up to date after each durable batch and
 //!   *before* the replies of that batch are released: whoever was answered sees what was answered.
 //! * A verb that changes a stream reads the view, decides, and commits on condition that the stream's record is still
 //!   the one it read; if it is not, it decides again ([`Streams`]' `change`). There is no lock.

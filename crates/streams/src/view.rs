@@ -139,6 +139,11 @@ impl State {
             Some(pending) => self.pending.insert(uid, pending.due_ms),
             None => self.pending.remove(&uid),
         };
+        // Of a name that was freed and taken in one batch, only the taking is told.
+        if let Some(before) = self.get(&view.namespace, &view.name).map(|view| view.record.uid).filter(|it| *it != uid)
+        {
+            self.remove(before);
+        }
         self.names.insert(uid, (view.namespace.clone(), view.name.clone()));
         self.namespaces.entry(view.namespace.clone()).or_default().insert(view.name.clone(), Arc::new(view));
     }

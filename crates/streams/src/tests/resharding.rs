@@ -1,6 +1,7 @@
 //! SplitShard and MergeShards: lineage, order, and what goes on meanwhile.
 
 use super::*;
+use crate::view::ShardView;
 use rheos_types::{HashKey, HashRange};
 
 #[tokio::test]
@@ -176,6 +177,11 @@ async fn the_order_of_a_key_survives_splits_and_merges_under_load() {
                     .iter()
                     .map(|text| Entry { data: text.as_bytes(), partition_key: &key, explicit_hash_key: None })
                     .collect();
+                let view = streams.stream(&ns, &a).unwrap();
+                assert_eq!(view.open[0].record.range.start, HashKey(0));
+                assert_eq!(view.open.last().unwrap().record.range.end, HashKey::MAX);
+                let meet = |pair: &[Arc<ShardView>]| pair[0].record.range.end.0 + 1 == pair[1].record.range.start.0;
+                assert!(view.open.windows(2).all(meet), "the open shards cover the key space in every view");
                 for outcome in streams.put_records(&ns, &a, &entries).await.unwrap() {
                     assert!(matches!(outcome, Outcome::Stored(_)), "{outcome:?}");
                 }
