@@ -225,6 +225,7 @@ impl Opened {
 
 fn run_writer(shared: &Shared, writer: &mut Writer) -> Result<(), Fatal> {
     loop {
+        shared.wait_for_backlog();
         match shared.queue.take(IDLE) {
             Turn::Work(submissions) => writer.step(submissions)?,
             Turn::Idle => writer.close_batch()?,
@@ -256,8 +257,7 @@ impl Log {
             Err(LogError::Invalid("an append of more than 32 MiB"))
         } else if runs.is_empty() || runs.iter().any(|run| run.count() == 0) {
             Err(LogError::Invalid("an append without records"))
-        } else if self.shared.is_behind() {
-            self.shared.housekeeping.wake();
+        } else if self.shared.is_stuck() {
             Err(LogError::Overloaded)
         } else {
             self.submit(|reply| Submission::Append { runs, reply })
@@ -468,6 +468,11 @@ impl Log {
             TrySendError::Disconnected(_) => ReadError::Stopped,
         })?;
         receiver.await.map_err(|_| ReadError::Stopped)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn stall_housekeeping(&self) {
+        self.shared.flushed(None);
     }
 
     /// Takes no more; what is queued is still written, and an empty batch closes the log.

@@ -42,9 +42,11 @@ impl Housekeeper {
     /// The medium's: nothing is lost and the next step tries again.
     pub fn step(&mut self) -> io::Result<()> {
         // Freeing comes first: on a full disk it makes the room that the rest needs.
-        self.free()?;
-        self.shared.medium.maintain()?;
-        self.flush()?;
+        let done = self.free().and_then(|()| self.shared.medium.maintain()).and_then(|()| self.flush());
+        if done.is_err() {
+            self.shared.flushed(None);
+        }
+        done?;
         self.free()
     }
 
@@ -97,11 +99,7 @@ impl Housekeeper {
         for snapshot in old_snapshots {
             self.shared.medium.delete_object(&snapshot.name)?;
         }
-        let mut backlog = self.shared.backlog();
-        backlog.files -= files;
-        if backlog.files == 0 {
-            backlog.state = None;
-        }
+        self.shared.flushed(Some(files));
         Ok(())
     }
 

@@ -45,6 +45,7 @@ pub(crate) struct Shared {
     catalog: RwLock<OrdMap<Key, Versioned>>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
     backlog: Mutex<Backlog>,
+    backlog_shrank: Condvar,
 }
 
 /// Log files that take no more batches and whose records are not in segments yet.
@@ -56,6 +57,8 @@ pub(crate) struct Backlog {
     pub(crate) sealed_upto: u64,
     /// The state after a batch behind them.
     pub(crate) state: Option<State>,
+    /// The last attempt to write segments failed: waiting for it would help nobody.
+    pub(crate) is_stuck: bool,
 }
 
 impl Shared {
@@ -80,6 +83,7 @@ impl Shared {
             catalog: RwLock::new(recovered.catalog.clone()),
             observers: RwLock::default(),
             backlog: Mutex::new(backlog),
+            backlog_shrank: Condvar::new(),
         }
     }
 
@@ -116,9 +120,29 @@ impl Shared {
         self.housekeeping.wake();
     }
 
-    /// Whether so many log files wait for their segments that records have to wait too.
-    pub(crate) fn is_behind(&self) -> bool {
-        self.backlog().files > self.options.backlog_files
+    /// Whether too many log files wait for their segments and nothing is being done about it: the disk is full, say.
+    pub(crate) fn is_stuck(&self) -> bool {
+        let backlog = self.backlog();
+        backlog.is_stuck && backlog.files > self.options.backlog_files
+    }
+
+    /// Waits while too many log files wait for their segments, unless that is stuck. What producers send meanwhile waits
+    /// in the queue, up to its bound: so the slower of log and segments sets the pace.
+    pub(crate) fn wait_for_backlog(&self) {
+        let is_long = |backlog: &mut Backlog| backlog.files > self.options.backlog_files && !backlog.is_stuck;
+        drop(self.backlog_shrank.wait_while(self.backlog(), is_long));
+    }
+
+    /// Segments of `files` log files have been written, or could not be.
+    pub(crate) fn flushed(&self, files: Option<u32>) {
+        let mut backlog = self.backlog();
+        backlog.is_stuck = files.is_none();
+        backlog.files -= files.unwrap_or(0);
+        if backlog.files == 0 {
+            backlog.state = None;
+        }
+        drop(backlog);
+        self.backlog_shrank.notify_all();
     }
 
     /// The lowest of `count` fresh shard keys.

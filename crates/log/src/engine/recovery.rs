@@ -68,8 +68,11 @@ pub(crate) fn recover(
             index.live.push_back(run);
         }
     }
-    let backlog =
-        if files == 0 { Backlog::default() } else { Backlog { files, sealed_upto, state: Some(state.clone()) } };
+    let backlog = if files == 0 {
+        Backlog::default()
+    } else {
+        Backlog { files, sealed_upto, state: Some(state.clone()), is_stuck: false }
+    };
     remove_orphans(&*medium, &root);
     let shared = Shared::new(medium, clock, options, &state, shards, backlog);
     Ok(Recovered { shared, state, root, segments, file_id })

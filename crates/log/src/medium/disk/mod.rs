@@ -32,7 +32,9 @@ pub struct DiskOptions {
 const FIRST_FILE_BYTES: u64 = 4 << 20;
 const LARGEST_FILE_BYTES: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
-/// A recycled file waits under this name for its next life, a new one is filled with zeros under it.
+/// Files that may wait to be used.
+const MAX_SPARES: usize = 2;
+/// A file has this name while it is prepared for its life, its first or a further one.
 const SPARE: &str = "spare";
 /// The writer makes a file under this name when no spare is ready.
 const FRESH: &str = "fresh";
@@ -435,19 +437,21 @@ impl Medium for Disk {
             next.store(&*self.files, &self.directory)?;
             *manifest = next;
         }
-        let spare = log_file::directory(&self.directory).join(SPARE);
         for id in unneeded_ids {
             let recycled = locked(&self.log_files).remove(&id);
             let path = log_file::path(&self.directory, id);
-            let fits = match recycled {
+            let fits = match &recycled {
                 Some(recycled) => recycled.file.len_bytes()? == self.log_file_bytes,
                 None => false,
             };
-            // One file waits for its next life; overwriting it later changes no metadata. The rest are let go.
-            if fits && self.files.open(&spare).is_err() {
-                self.files.rename(&path, &spare)?;
-            } else {
-                self.files.remove(&path)?;
+            // Overwriting a file that was written before changes no metadata: as many as may be needed soon are kept.
+            match recycled {
+                Some(recycled) if fits && locked(&self.spares).len() < MAX_SPARES => {
+                    let spare = log_file::directory(&self.directory).join(SPARE);
+                    self.files.rename(&path, &spare)?;
+                    self.add_spare(recycled.file)?;
+                }
+                _ => self.files.remove(&path)?,
             }
         }
         Ok(())
@@ -457,29 +461,13 @@ impl Medium for Disk {
         if !locked(&self.spares).is_empty() {
             return Ok(());
         }
-        let path = log_file::directory(&self.directory).join(SPARE);
-        let bytes = self.log_file_bytes;
-        let file = match self.files.open(&path) {
-            Ok(file) if file.len_bytes()? == bytes => file,
-            other => {
-                if other.is_ok() {
-                    self.files.remove(&path)?;
-                }
-                if self.free_bytes() < self.reserve_bytes() + bytes {
-                    return Ok(());
-                }
-                self.write_zeros(&path, bytes)?
-            }
-        };
-        let listed = self.name_and_list(&*file, SPARE, bytes)?;
-        let active = locked(&self.active);
-        locked(&self.log_files).insert(listed.id, LogFile { file, last_batch: 0 });
-        // Files are used in the order of their ids. If the writer took a fresh one meanwhile, this one came too late: it
-        // stays unused until the next publication lets it go.
-        if active.as_ref().is_none_or(|active| active.id < listed.id) {
-            locked(&self.spares).push_back(listed);
+        if self.free_bytes() < self.reserve_bytes() + self.log_file_bytes {
+            return Ok(());
         }
-        Ok(())
+        let path = log_file::directory(&self.directory).join(SPARE);
+        self.remove_if_there(&path)?;
+        let file = self.write_zeros(&path, self.log_file_bytes)?;
+        self.add_spare(file)
     }
 
     fn create_object(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
@@ -497,6 +485,19 @@ impl Medium for Disk {
 }
 
 impl Disk {
+    /// Gives the file under [`SPARE`] its name and lists it for the writer to find.
+    fn add_spare(&self, file: Arc<dyn File>) -> io::Result<()> {
+        let listed = self.name_and_list(&*file, SPARE, self.log_file_bytes)?;
+        let active = locked(&self.active);
+        locked(&self.log_files).insert(listed.id, LogFile { file, last_batch: 0 });
+        // Files are used in the order of their ids. If the writer took a fresh one meanwhile, this one came too late: it
+        // stays unused until the next publication lets it go.
+        if active.as_ref().is_none_or(|active| active.id < listed.id) {
+            locked(&self.spares).push_back(listed);
+        }
+        Ok(())
+    }
+
     /// Makes a file full of zeros: overwriting bytes that exist needs no change of metadata, which makes a sync twice as
     /// fast (`reference/performance.md`).
     fn write_zeros(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
