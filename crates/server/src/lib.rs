@@ -1,1 +1,35 @@
-//! rheos-server
+//! The server: what stands between a socket and the streams.
+//!
+//! A request passes through, in this order:
+//!
+//! | module | what it does |
+//! | --- | --- |
+//! | `listener` | accepts and bounds connections, and drains them at the end |
+//! | `request` | the one order of checks: size, method, content type, target, signature, then the operation's own |
+//! | `body`, `admission` | bodies bounded in size, memory and time |
+//! | `auth`, [`credentials`] | who calls |
+//! | `dispatch` | one table from operations to functions |
+//! | `services` | one file for each operation: wire to streams and back |
+//! | `fault` | errors of streams and log to errors of AWS: all texts are there |
+//! | `answer` | ids, dates and CORS on the way out |
+//!
+//! [`config`] is the only place of configuration, and [`compose`] the only one that knows what the parts are made of.
+
+mod admission;
+mod answer;
+mod auth;
+mod body;
+pub mod compose;
+pub mod config;
+pub mod credentials;
+mod dispatch;
+mod fault;
+mod health;
+mod listener;
+mod paced;
+mod request;
+mod services;
+mod telemetry;
+
+pub use compose::{Machine, Running, StartError, Store, run, start};
+pub use config::{Config, Flags};

@@ -1,0 +1,277 @@
+//! The composition: the one place that knows what the parts are made of. It opens the log and the streams, starts the
+//! listener and the ticker, and stops them in the right order.
+
+mod process;
+mod threads;
+
+pub use process::run;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use rheos_log::medium::disk::DiskOptions;
+use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
+use rheos_log::{Fatal, Log, Opened, Options};
+use rheos_streams::{CreateError, CreateStream, Mode, Status, StreamNotFound, Streams};
+use rheos_types::{Clock, Namespace, Random, SystemClock, SystemRandom};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use crate::admission::Admission;
+use crate::answer::Envelope;
+use crate::auth::{Admits, Authenticator};
+use crate::config::{Config, StreamSpec};
+use crate::credentials::{AccessKey, CredentialsError};
+use crate::fault::chain;
+use crate::health::Stage;
+use crate::listener::{self, detach};
+use crate::request::Front;
+use crate::services::kinesis::Kinesis;
+use threads::Threads;
+
+/// Threads that read records from files. Each waits for one disk access at a time.
+const READERS: usize = 4;
+/// How often a stream that is being made for `--stream` is looked at.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// What the server runs on.
+#[derive(Clone)]
+pub struct Machine {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The dice.
+    pub random: Arc<dyn Random>,
+    /// Where the log is.
+    pub store: Store,
+    /// Called when the log cannot go on. It should end the process: only a new start finds out what the disk has.
+    pub on_fatal: fn(&Fatal),
+}
+
+/// Where the log is.
+#[derive(Clone, Default)]
+pub enum Store {
+    /// In files in the data directory.
+    #[default]
+    Disk,
+    /// In memory, for tests: it outlives the server for as long as somebody keeps the store.
+    Memory(MemoryStore),
+}
+
+impl Machine {
+    /// The real one.
+    #[must_use]
+    pub fn system() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            store: Store::Disk,
+            on_fatal: process::exit_after_failure,
+        }
+    }
+}
+
+/// Why the server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address cannot be had.
+    #[error("cannot listen on {address}: {source}; choose another with --listen ADDRESS:PORT")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is no root key.
+    #[error(transparent)]
+    Credentials(#[from] CredentialsError),
+    /// The log cannot be opened.
+    #[error("cannot open the log: {}", chain(.0))]
+    Log(rheos_log::OpenError),
+    /// The streams cannot be loaded.
+    #[error("cannot load the streams: {}", chain(.0))]
+    Streams(rheos_streams::OpenError),
+    /// A stream of `--stream` cannot be made.
+    #[error("cannot create stream {name}: {problem}")]
+    Stream {
+        /// Its name.
+        name: String,
+        /// Why.
+        problem: String,
+    },
+    /// The system gives no thread, no runtime or no signals.
+    #[error("cannot {action}: {source}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A server that runs.
+pub struct Running {
+    /// The address that it listens on.
+    pub address: SocketAddr,
+    /// The key that lets callers in; `None` with `dev`.
+    pub key: Option<AccessKey>,
+    stop: watch::Sender<bool>,
+    stage: Arc<Stage>,
+    listener: JoinHandle<usize>,
+    ticker: Option<JoinHandle<()>>,
+    log: Option<Log>,
+    threads: Threads,
+}
+
+/// Starts a server: when this returns it is ready. It listens from the beginning, so that `/health/live` can tell a
+/// long recovery from a dead process.
+///
+/// # Errors
+/// [`StartError`]; nothing runs then.
+pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartError> {
+    let listen_error = |source| StartError::Listen { address: config.listen, source };
+    let socket = listener::bind(config.listen).map_err(listen_error)?;
+    let address = socket.local_addr().map_err(listen_error)?;
+    let key = root_key(config, &machine)?;
+    let admission = Arc::new(Admission::new(config.in_flight_bytes(), config.bounds.reads));
+    let stage = Arc::<Stage>::default();
+    let admits = key.clone().map_or(Admits::Everybody, Admits::Key);
+    let front = Arc::new(Front {
+        bounds: config.bounds,
+        clock: machine.clock.clone(),
+        envelope: Envelope::new(machine.clock.clone(), machine.random.clone()),
+        authenticator: Authenticator::new(config.account_id.clone(), config.region.clone(), admits),
+        admission: admission.clone(),
+        kinesis: OnceLock::new(),
+        stage: stage.clone(),
+    });
+    let (stop, stopped) = watch::channel(false);
+    let listener = detach(listener::serve(socket, front.clone(), stopped.clone()));
+    let threads = Threads::default();
+    let mut running = Running { address, key, stop, stage, listener, ticker: None, log: None, threads };
+    match load(config, &machine, &mut running).await {
+        Ok(streams) => {
+            let kinesis = Arc::new(Kinesis { streams, admission });
+            running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
+            let made = create_streams(config, &kinesis.streams).await;
+            // Nobody else sets it.
+            drop(front.kinesis.set(kinesis));
+            drop(front);
+            if let Err(error) = made {
+                running.stop().await;
+                return Err(error);
+            }
+            running.stage.ready();
+            Ok(running)
+        }
+        Err(error) => {
+            drop(front);
+            running.stop().await;
+            Err(error)
+        }
+    }
+}
+
+/// The key that lets callers in: the environment's for this run, else the stored one.
+fn root_key(config: &Config, machine: &Machine) -> Result<Option<AccessKey>, CredentialsError> {
+    if config.dev {
+        return Ok(None);
+    }
+    if let Some(key) = &config.root_key {
+        return Ok(Some(key.clone()));
+    }
+    match machine.store {
+        Store::Disk => AccessKey::of_directory(&config.data_dir, &*machine.random).map(Some),
+        Store::Memory(_) => Ok(Some(AccessKey::generate(&*machine.random))),
+    }
+}
+
+/// Opens the log, on a thread of its own as it waits for the disk, and loads the streams.
+async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Result<Streams, StartError> {
+    let no_thread = |source| StartError::System { action: "start a thread", source };
+    let (reply, opened) = oneshot::channel();
+    let (directory, store) = (config.data_dir.clone(), machine.store.clone());
+    let (clock, random) = (machine.clock.clone(), machine.random.clone());
+    let options = Options { tail_bytes: config.tail_bytes(), queue_bytes: config.queue_bytes(), ..Options::default() };
+    let open = move || -> Result<Opened, rheos_log::OpenError> {
+        match store {
+            Store::Disk => {
+                rheos_log::open_disk(&directory, clock, &*random, options, DiskOptions { log_file_bytes: None })
+            }
+            Store::Memory(store) => rheos_log::open(Arc::new(MemoryMedium::open(&store)), clock, options),
+        }
+    };
+    // Whoever started this waits for it.
+    running.threads.start("log-open", Box::new(move || drop(reply.send(open())))).map_err(no_thread)?;
+    let opened = opened.await.map_err(|_| no_thread(io::ErrorKind::Other.into()))?.map_err(StartError::Log)?;
+    let on_fatal = machine.on_fatal;
+    let log = opened.start(&running.threads, READERS, move |fatal| on_fatal(&fatal)).map_err(no_thread)?;
+    running.log = Some(log.clone());
+    let config = rheos_streams::Config {
+        profile: config.limits,
+        transition_ms: config.transition_ms,
+        ..rheos_streams::Config::default()
+    };
+    let streams = Streams::open(log, machine.clock.clone(), machine.random.clone(), config).await;
+    streams.map_err(StartError::Streams)
+}
+
+/// Creates the streams of `--stream` that are absent, and waits until they take records.
+async fn create_streams(config: &Config, streams: &Streams) -> Result<(), StartError> {
+    let namespace = Namespace { account: config.account_id.clone(), region: config.region.clone() };
+    for StreamSpec { name, shards } in &config.streams {
+        let request = CreateStream {
+            name,
+            mode: Mode::Provisioned,
+            shard_count: Some(*shards),
+            tags: Default::default(),
+            max_record_kib: None,
+        };
+        let failed = |problem: String| StartError::Stream { name: name.to_string(), problem };
+        match streams.create_stream(&namespace, request).await {
+            Ok(()) | Err(CreateError::Exists { .. }) => {}
+            Err(error) => return Err(failed(chain(&error))),
+        }
+        let status = || streams.describe_stream_summary(&namespace, name).map(|stream| stream.status);
+        while status().map_err(|fact: StreamNotFound| failed(fact.to_string()))? == Status::Creating {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+    Ok(())
+}
+
+/// Does what is due with time: streams that are being made, changed and deleted, and records that expire.
+async fn tick(kinesis: Arc<Kinesis>, clock: Arc<dyn Clock>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let tick = kinesis.streams.tick().await;
+        for problem in &tick.problems {
+            tracing::warn!(error = %chain(problem), "put off");
+        }
+        let wait = Duration::from_millis(tick.next_ms.saturating_sub(clock.wall_ms()));
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            () = kinesis.streams.sooner() => {}
+            _stopped = stopped.wait_for(|stopped| *stopped) => return,
+        }
+    }
+}
+
+impl Running {
+    /// Takes no more connections, lets requests in flight finish, and closes the log. Returns how many connections had
+    /// to be cut off.
+    pub async fn stop(self) -> usize {
+        self.stage.stopping();
+        self.stop.send_replace(true);
+        // A task that panicked has nothing left to wait for.
+        let cut = self.listener.await.unwrap_or(0);
+        if let Some(ticker) = self.ticker {
+            drop(ticker.await);
+        }
+        if let Some(log) = self.log {
+            log.close();
+        }
+        self.threads.ended().await;
+        cut
+    }
+}

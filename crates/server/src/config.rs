@@ -1,0 +1,441 @@
+//! The configuration: every setting, its default and its meaning, in this one place.
+//!
+//! A setting comes from its flag, else from its environment variable (`RHEOS_` and the flag's name in capitals), else
+//! from the key of the same name in the TOML file, else from [`Config::default`]. [`resolve`] is a pure function of
+//! these; whoever starts the server reads the environment and the file.
+
+mod units;
+
+#[cfg(test)]
+mod tests;
+
+pub use units::{InvalidSize, parse_size};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use rheos_types::limits::Profile;
+use rheos_types::{AccountId, Region, StreamName};
+use rheos_wire::sigv4::SecretKey;
+use serde::Deserialize;
+
+use crate::credentials::AccessKey;
+
+/// What the server is told, checked.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the log and the root key are kept: `data_dir`.
+    pub data_dir: PathBuf,
+    /// The address to listen on; port 0 takes a free one: `listen`.
+    pub listen: SocketAddr,
+    /// The limits of streams that do not choose their own by a tag: `limits`, `aws` or `open`.
+    pub limits: Profile,
+    /// Accept any credentials, and calls that are not signed: `dev`.
+    pub dev: bool,
+    /// The account that all callers belong to: `account_id`.
+    pub account_id: AccountId,
+    /// The region of calls that name none, which only `dev` lets in: `region`.
+    pub region: Region,
+    /// How long a stream stays in CREATING, UPDATING and DELETING, in milliseconds: `transition_ms`.
+    pub transition_ms: u64,
+    /// Streams to create at start where they are absent: `stream`.
+    pub streams: Vec<StreamSpec>,
+    /// Bytes for the newest records, for what waits to be written and for requests in flight: `memory`.
+    pub memory: u64,
+    /// The form of the server's own log: `log_format`.
+    pub log_format: LogFormat,
+    /// Which of its own events the server logs, in the notation of `tracing` (`info`, `rheos_log=debug`): `log`.
+    pub log_filter: String,
+    /// The key that stands in for the stored root key: `AWS_ACCESS_KEY_ID` and `AWS_SECRET_ACCESS_KEY`, environment only.
+    pub root_key: Option<AccessKey>,
+    /// What one client, or all of them together, may take. Not for users to set: no value of theirs would be better.
+    pub bounds: Bounds,
+}
+
+impl Default for Config {
+    #[expect(clippy::expect_used, reason = "these are constants, and a test reads them")]
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("rheos-data"),
+            listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
+            limits: Profile::Aws,
+            dev: false,
+            account_id: AccountId::new("000000000000").expect("twelve digits"),
+            region: Region::new("us-east-1").expect("a region"),
+            transition_ms: 100,
+            streams: Vec::new(),
+            memory: 256 << 20,
+            log_format: LogFormat::Text,
+            log_filter: "info".to_owned(),
+            root_key: None,
+            bounds: Bounds::default(),
+        }
+    }
+}
+
+impl Config {
+    /// The part of the memory for the newest records: a quarter.
+    pub(crate) fn tail_bytes(&self) -> usize {
+        bytes(self.memory / 4)
+    }
+
+    /// The part that may wait to be written: an eighth, but never less than the largest append.
+    pub(crate) fn queue_bytes(&self) -> usize {
+        bytes(self.memory / 8).max(32 << 20)
+    }
+
+    /// The bytes of bodies that may be in flight: a quarter, but never less than two at their largest. While records
+    /// are decoded and encoded they take up to two and a half times as much, which makes up the rest.
+    pub(crate) fn in_flight_bytes(&self) -> usize {
+        bytes(self.memory / 4).max(self.bounds.body_bytes * 2)
+    }
+}
+
+fn bytes(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// What one client, or all of them together, may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Connections at a time; further ones are told to come back.
+    pub connections: usize,
+    /// Bytes of request line and headers.
+    pub head_bytes: usize,
+    /// Headers in a request.
+    pub headers: usize,
+    /// Bytes of a request's body. The largest PutRecords of 10 MiB is 13.4 MiB of base64, and its keys.
+    pub body_bytes: usize,
+    /// How long a connection may be idle, and a request's head may take. Longer than clients keep idle connections.
+    pub head_ms: u64,
+    /// How long a body may take to begin.
+    pub body_start_ms: u64,
+    /// How fast it has to come from then on, on average, in bytes a second.
+    pub body_rate: u64,
+    /// How long a client may leave an answer lying before it takes more of it.
+    pub write_stall_ms: u64,
+    /// How long requests in flight get to finish when the server stops.
+    pub drain_ms: u64,
+    /// Reads of records that go on at a time; others wait for their turn.
+    pub reads: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            head_bytes: 32 << 10,
+            headers: 100,
+            body_bytes: 16 << 20,
+            head_ms: 75_000,
+            body_start_ms: 20_000,
+            body_rate: 16 << 10,
+            write_stall_ms: 30_000,
+            drain_ms: 20_000,
+            reads: 8,
+        }
+    }
+}
+
+/// A stream to create at start: `NAME:SHARDS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamSpec {
+    /// Its name.
+    pub name: StreamName,
+    /// With how many shards.
+    pub shards: u32,
+}
+
+impl FromStr for StreamSpec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let expected = || format!("{text:?} is not NAME:SHARDS, such as orders:4");
+        let (name, shards) = text.rsplit_once(':').ok_or_else(expected)?;
+        let shards = shards.parse().ok().filter(|shards| (1..=10_000).contains(shards)).ok_or_else(expected)?;
+        let name = StreamName::new(name).map_err(|error| error.to_string())?;
+        Ok(Self { name, shards })
+    }
+}
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl FromStr for LogFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            other => Err(format!("{other:?} is neither text nor json")),
+        }
+    }
+}
+
+/// What the command line says. `None` and empty: nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--data-dir`
+    pub data_dir: Option<PathBuf>,
+    /// `--listen`
+    pub listen: Option<String>,
+    /// `--limits`
+    pub limits: Option<Profile>,
+    /// `--dev`
+    pub dev: Option<bool>,
+    /// `--account-id`
+    pub account_id: Option<String>,
+    /// `--region`
+    pub region: Option<String>,
+    /// `--transition-ms`
+    pub transition_ms: Option<u64>,
+    /// `--stream`
+    pub streams: Vec<String>,
+    /// `--memory`, in bytes.
+    pub memory: Option<u64>,
+    /// `--config`
+    pub config: Option<PathBuf>,
+    /// `--log-format`
+    pub log_format: Option<LogFormat>,
+}
+
+/// A TOML file, by its name for messages.
+#[derive(Clone, Copy, Debug)]
+pub struct FileText<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its contents.
+    pub text: &'a str,
+}
+
+/// A setting that is not acceptable.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{setting}: {problem}")]
+pub struct ConfigError {
+    /// The flag, variable or key.
+    pub setting: String,
+    /// What is wrong with it, and what would be right.
+    pub problem: String,
+}
+
+impl ConfigError {
+    fn new(setting: impl Into<String>, problem: impl ToString) -> Self {
+        Self { setting: setting.into(), problem: problem.to_string() }
+    }
+}
+
+/// The file to read, if there is one: the flag's, else the environment's.
+pub fn config_file(flags: &Flags, env: impl Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    flags.config.clone().or_else(|| env("RHEOS_CONFIG").map(PathBuf::from))
+}
+
+/// Resolves every setting: flag, then environment, then file, then default.
+///
+/// # Errors
+/// [`ConfigError`] names the first setting that is not acceptable.
+pub fn resolve(
+    flags: Flags,
+    env: impl Fn(&str) -> Option<String>,
+    file: Option<FileText<'_>>,
+) -> Result<Config, ConfigError> {
+    let default = Config::default();
+    let keys = file.map_or_else(|| Ok(Keys::default()), Keys::read)?;
+    let file_name = file.map_or("", |file| file.name);
+    // The one place where the order is written down. What the file says comes as text, like the environment, so that
+    // both are read, and refused, alike.
+    let sources = Sources { env: &env, file_name };
+    Ok(Config {
+        data_dir: sources.pick("data-dir", Given(flags.data_dir), keys.data_dir, path)?.unwrap_or(default.data_dir),
+        listen: sources.pick("listen", Text(flags.listen), keys.listen, listen)?.unwrap_or(default.listen),
+        limits: sources.pick("limits", Given(flags.limits), keys.limits, limits)?.unwrap_or(default.limits),
+        dev: sources.pick("dev", Given(flags.dev), keys.dev.map(text), truth)?.unwrap_or(default.dev),
+        account_id: sources
+            .pick("account-id", Text(flags.account_id), keys.account_id, account_id)?
+            .unwrap_or(default.account_id),
+        region: sources.pick("region", Text(flags.region), keys.region, region)?.unwrap_or(default.region),
+        transition_ms: sources
+            .pick("transition-ms", Given(flags.transition_ms), keys.transition_ms.map(text), milliseconds)?
+            .unwrap_or(default.transition_ms),
+        streams: sources
+            .pick("stream", Text(joined(flags.streams)), keys.stream.and_then(joined), streams)?
+            .unwrap_or(default.streams),
+        memory: sources
+            .pick("memory", Given(flags.memory), keys.memory.map(SizeKey::text), size)
+            .and_then(|memory| enough(memory.unwrap_or(default.memory)))?,
+        log_format: sources
+            .pick("log-format", Given(flags.log_format), keys.log_format, LogFormat::from_str)?
+            .unwrap_or(default.log_format),
+        log_filter: sources.pick("log", Given(None), keys.log, filter)?.unwrap_or(default.log_filter),
+        root_key: root_key(&env)?,
+        bounds: default.bounds,
+    })
+}
+
+use Flag::{Given, Text};
+
+/// A flag: already of its type, or still text.
+enum Flag<T> {
+    Given(Option<T>),
+    Text(Option<String>),
+}
+
+struct Sources<'a, E> {
+    env: &'a E,
+    file_name: &'a str,
+}
+
+impl<E: Fn(&str) -> Option<String>> Sources<'_, E> {
+    fn pick<T>(
+        &self,
+        name: &str,
+        flag: Flag<T>,
+        key: Option<String>,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, ConfigError> {
+        let parse = |setting: String, text: &str| match parse(text) {
+            Ok(value) => Ok(Some(value)),
+            Err(problem) => Err(ConfigError { setting, problem }),
+        };
+        match flag {
+            Given(Some(value)) => return Ok(Some(value)),
+            Text(Some(text)) => return parse(format!("--{name}"), &text),
+            Given(None) | Text(None) => {}
+        }
+        let key_name = name.replace('-', "_");
+        let variable = format!("RHEOS_{}", key_name.to_ascii_uppercase());
+        if let Some(text) = (self.env)(&variable) {
+            return parse(variable, &text);
+        }
+        key.map_or(Ok(None), |text| parse(format!("{key_name} in {}", self.file_name), &text))
+    }
+}
+
+/// The TOML file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Keys {
+    data_dir: Option<String>,
+    listen: Option<String>,
+    limits: Option<String>,
+    dev: Option<bool>,
+    account_id: Option<String>,
+    region: Option<String>,
+    transition_ms: Option<u64>,
+    stream: Option<Vec<String>>,
+    memory: Option<SizeKey>,
+    log_format: Option<String>,
+    log: Option<String>,
+}
+
+impl Keys {
+    fn read(file: FileText<'_>) -> Result<Self, ConfigError> {
+        // The message has the line, the key and, for an unknown one, those there are.
+        toml::from_str(file.text).map_err(|error| ConfigError::new(file.name, error.to_string().trim_end()))
+    }
+}
+
+/// A size: `"256MiB"`, or a number of bytes.
+#[derive(Debug, Deserialize)]
+#[serde(untagged, expecting = "a size such as \"256MiB\", or a number of bytes")]
+enum SizeKey {
+    Bytes(u64),
+    Text(String),
+}
+
+impl SizeKey {
+    fn text(self) -> String {
+        match self {
+            Self::Bytes(bytes) => bytes.to_string(),
+            Self::Text(text) => text,
+        }
+    }
+}
+
+fn text(value: impl ToString) -> String {
+    value.to_string()
+}
+
+fn joined(list: Vec<String>) -> Option<String> {
+    (!list.is_empty()).then(|| list.join(","))
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("expected a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn listen(text: &str) -> Result<SocketAddr, String> {
+    // The one host name that needs no look-up.
+    let address = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
+    address.parse().map_err(|_| format!("{text:?} is not ADDRESS:PORT, such as 127.0.0.1:4566 or 0.0.0.0:4566"))
+}
+
+fn limits(text: &str) -> Result<Profile, String> {
+    match text {
+        "aws" => Ok(Profile::Aws),
+        "open" => Ok(Profile::Open),
+        other => Err(format!("{other:?} is neither aws nor open")),
+    }
+}
+
+fn truth(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" | "" => Ok(false),
+        other => Err(format!("{other:?} is neither true nor false")),
+    }
+}
+
+fn account_id(text: &str) -> Result<AccountId, String> {
+    AccountId::new(text).map_err(|error| error.to_string())
+}
+
+fn region(text: &str) -> Result<Region, String> {
+    Region::new(text).map_err(|error| error.to_string())
+}
+
+fn milliseconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number of milliseconds"))
+}
+
+fn streams(text: &str) -> Result<Vec<StreamSpec>, String> {
+    text.split(',').map(str::trim).filter(|spec| !spec.is_empty()).map(StreamSpec::from_str).collect()
+}
+
+fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|error| error.to_string())
+}
+
+fn filter(text: &str) -> Result<String, String> {
+    let checked = tracing_subscriber::EnvFilter::try_new(text);
+    checked.map(|_| text.to_owned()).map_err(|error| format!("{error}; expected such as info, or rheos_log=debug"))
+}
+
+fn enough(memory: u64) -> Result<u64, ConfigError> {
+    const LEAST: u64 = 64 << 20;
+    if memory >= LEAST {
+        return Ok(memory);
+    }
+    Err(ConfigError::new("memory", format!("{memory} bytes are too few: expected at least 64MiB")))
+}
+
+/// The key in AWS's own variables. A session's token comes along, since clients send it if they have the same ones.
+fn root_key(env: impl Fn(&str) -> Option<String>) -> Result<Option<AccessKey>, ConfigError> {
+    let env = |name| env(name).filter(|value| !value.is_empty());
+    let missing = |name: &str, other: &str| Err(ConfigError::new(name, format!("expected, as {other} is set")));
+    match (env("AWS_ACCESS_KEY_ID"), env("AWS_SECRET_ACCESS_KEY")) {
+        (None, None) => Ok(None),
+        (Some(_), None) => missing("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID"),
+        (None, Some(_)) => missing("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        (Some(id), Some(secret)) => {
+            Ok(Some(AccessKey { id, secret: SecretKey::new(secret), session_token: env("AWS_SESSION_TOKEN") }))
+        }
+    }
+}

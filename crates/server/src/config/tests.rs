@@ -1,0 +1,94 @@
+use super::*;
+
+fn env<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
+    |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+}
+
+fn file(text: &str) -> Option<FileText<'_>> {
+    Some(FileText { name: "rheos.toml", text })
+}
+
+#[test]
+fn the_defaults_are_those_of_the_manual() {
+    let config = resolve(Flags::default(), env(&[]), None).unwrap();
+    assert_eq!(config.data_dir, PathBuf::from("rheos-data"));
+    assert_eq!(config.listen.to_string(), "127.0.0.1:4566");
+    assert_eq!((config.limits, config.dev, config.transition_ms), (Profile::Aws, false, 100));
+    assert_eq!((config.account_id.as_str(), config.region.as_str()), ("000000000000", "us-east-1"));
+    assert_eq!((config.memory, config.streams, config.root_key), (256 << 20, Vec::new(), None));
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let toml = "listen = '0.0.0.0:1'\nregion = 'eu-west-1'\nlimits = 'open'\ntransition_ms = 7\nmemory = '1GiB'\n\
+                dev = true\nstream = ['a:1', 'b:2']\nlog_format = 'json'\ndata_dir = '/file'";
+    let variables = [("RHEOS_LISTEN", "0.0.0.0:2"), ("RHEOS_REGION", "eu-west-2"), ("RHEOS_DATA_DIR", "/env")];
+    let flags = Flags { listen: Some("localhost:3".to_owned()), ..Flags::default() };
+    let config = resolve(flags, env(&variables), file(toml)).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:3");
+    assert_eq!(config.region.as_str(), "eu-west-2");
+    assert_eq!(config.data_dir, PathBuf::from("/env"));
+    assert_eq!((config.limits, config.transition_ms, config.memory), (Profile::Open, 7, 1 << 30));
+    assert_eq!((config.dev, config.log_format, config.streams.len()), (true, LogFormat::Json, 2));
+    let flags = Flags { streams: vec!["c:9".to_owned()], dev: Some(false), ..Flags::default() };
+    let config = resolve(flags, env(&[("RHEOS_STREAM", "x:1,y:1")]), file(toml)).unwrap();
+    assert_eq!((config.streams.len(), config.streams[0].shards, config.dev), (1, 9, false));
+}
+
+#[test]
+fn what_is_wrong_is_named_with_what_would_be_right() {
+    let said = |flags: Flags, variables: &[(&str, &str)], toml: &str| {
+        resolve(flags, env(variables), file(toml)).unwrap_err().to_string()
+    };
+    let none = Flags::default;
+    let error = said(none(), &[], "lisen = 'x'");
+    assert!(error.starts_with("rheos.toml: ") && error.contains("lisen") && error.contains("listen"), "{error}");
+    let error = said(none(), &[], "transition_ms = 'soon'");
+    assert!(error.contains("transition_ms"), "{error}");
+    let error = said(none(), &[], "memory = true");
+    assert!(error.contains("memory") && error.contains("256MiB"), "{error}");
+    for (name, value, expected) in [
+        ("RHEOS_LISTEN", "4566", "RHEOS_LISTEN: \"4566\" is not ADDRESS:PORT"),
+        ("RHEOS_LIMITS", "AWS", "RHEOS_LIMITS: \"AWS\" is neither aws nor open"),
+        ("RHEOS_DEV", "maybe", "RHEOS_DEV: \"maybe\" is neither true nor false"),
+        ("RHEOS_ACCOUNT_ID", "1", "RHEOS_ACCOUNT_ID: \"1\" is not a valid account id: expected twelve digits"),
+        ("RHEOS_STREAM", "orders", "RHEOS_STREAM: \"orders\" is not NAME:SHARDS"),
+        ("RHEOS_STREAM", "orders:0", "RHEOS_STREAM: \"orders:0\" is not NAME:SHARDS"),
+        ("RHEOS_MEMORY", "lots", "RHEOS_MEMORY: \"lots\" is not a size"),
+        ("RHEOS_MEMORY", "1MiB", "memory: 1048576 bytes are too few"),
+        ("RHEOS_LOG_FORMAT", "xml", "RHEOS_LOG_FORMAT: \"xml\" is neither text nor json"),
+        ("AWS_ACCESS_KEY_ID", "A", "AWS_SECRET_ACCESS_KEY: expected, as AWS_ACCESS_KEY_ID is set"),
+    ] {
+        let error = said(none(), &[(name, value)], "");
+        assert!(error.starts_with(expected), "{name}={value}: {error}");
+    }
+    let flags = Flags { region: Some("US".to_owned()), ..none() };
+    assert!(said(flags, &[], "").starts_with("--region: \"US\" is not a valid region"));
+    assert!(said(none(), &[], "limits = 'none'").starts_with("limits in rheos.toml: \"none\" is neither"));
+}
+
+#[test]
+fn the_key_of_the_environment_stands_in() {
+    let variables = [("AWS_ACCESS_KEY_ID", "AKIAX"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "")];
+    let key = resolve(Flags::default(), env(&variables), None).unwrap().root_key.unwrap();
+    assert_eq!((key.id.as_str(), key.session_token), ("AKIAX", None));
+}
+
+#[test]
+fn sizes_read_as_people_write_them() {
+    for (text, expected) in [
+        ("0", Some(0)),
+        ("123", Some(123)),
+        ("256MiB", Some(256 << 20)),
+        ("1 GiB", Some(1 << 30)),
+        ("5kb", Some(5000)),
+        ("2g", Some(2 << 30)),
+        ("", None),
+        ("MiB", None),
+        ("1.5GiB", None),
+        ("-1", None),
+        ("99999999999GiB", None),
+    ] {
+        assert_eq!(parse_size(text).ok(), expected, "{text:?}");
+    }
+}

@@ -1,0 +1,106 @@
+//! From an operation to the function that does it: decode, check, call, encode.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rheos_wire::codec::json;
+use rheos_wire::{ErrorBody, Operation};
+
+use crate::auth::Caller;
+use crate::fault::Fault;
+use crate::listener::detach;
+use crate::services::kinesis::{self, Kinesis};
+
+/// Does an operation: the body of its answer, or what went wrong.
+///
+/// Whatever changes a stream is detached: a client that hangs up does not stop it half-way. Puts are not: the log has
+/// all of their records, or none, before they wait for the first time.
+pub(crate) async fn dispatch(
+    service: &Arc<Kinesis>,
+    operation: Operation,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Bytes, Fault> {
+    use Operation as O;
+
+    macro_rules! read {
+        ($module:ident) => {{
+            let output = kinesis::$module::run(service, &caller, json::decode(&body)?).await?;
+            Ok(json::encode(&output)?)
+        }};
+    }
+    macro_rules! change {
+        ($module:ident) => {{
+            let input = json::decode(&body)?;
+            drop(body);
+            let service = service.clone();
+            let work = detach(async move { kinesis::$module::run(&service, &caller, input).await });
+            let output = work.await.map_err(|_| Fault::broken_off())??;
+            Ok(json::encode(&output)?)
+        }};
+    }
+
+    match operation {
+        O::PutRecord => kinesis::put_record::run(service, &caller, &body).await,
+        O::PutRecords => kinesis::put_records::run(service, &caller, &body).await,
+        O::GetRecords => kinesis::get_records::run(service, &caller, json::decode(&body)?).await,
+        O::GetShardIterator => read!(get_shard_iterator),
+
+        O::DescribeLimits => read!(describe_limits),
+        O::DescribeStream => read!(describe_stream),
+        O::DescribeStreamSummary => read!(describe_stream_summary),
+        O::ListShards => read!(list_shards),
+        O::ListStreams => read!(list_streams),
+        O::ListTagsForStream => read!(list_tags_for_stream),
+
+        O::AddTagsToStream => change!(add_tags_to_stream),
+        O::CreateStream => change!(create_stream),
+        O::DecreaseStreamRetentionPeriod => change!(decrease_stream_retention_period),
+        O::DeleteStream => change!(delete_stream),
+        O::IncreaseStreamRetentionPeriod => change!(increase_stream_retention_period),
+        O::MergeShards => change!(merge_shards),
+        O::RemoveTagsFromStream => change!(remove_tags_from_stream),
+        O::SplitShard => change!(split_shard),
+
+        // To come with the issue "The whole Kinesis API". The code is one that no client retries.
+        O::AcknowledgeDeadLetterQueueRecords
+        | O::AcknowledgeQueueRecords
+        | O::CreateChannel
+        | O::CreateQueue
+        | O::DeleteChannel
+        | O::DeleteQueue
+        | O::DeleteResourcePolicy
+        | O::DeregisterStreamConsumer
+        | O::DescribeAccountSettings
+        | O::DescribeChannel
+        | O::DescribeQueue
+        | O::DescribeStreamConsumer
+        | O::DisableEnhancedMonitoring
+        | O::EnableEnhancedMonitoring
+        | O::GetResourcePolicy
+        | O::ListChannels
+        | O::ListQueues
+        | O::ListStreamConsumers
+        | O::ListTagsForResource
+        | O::PutResourcePolicy
+        | O::ReceiveDeadLetterQueueRecords
+        | O::ReceiveQueueRecords
+        | O::RegisterStreamConsumer
+        | O::RestoreDeadLetterQueueRecords
+        | O::StartStreamEncryption
+        | O::StopStreamEncryption
+        | O::SubscribeToShard
+        | O::TagResource
+        | O::UntagResource
+        | O::UpdateAccountSettings
+        | O::UpdateChannel
+        | O::UpdateDeadLetterQueueRecordsVisibility
+        | O::UpdateMaxRecordSize
+        | O::UpdateQueue
+        | O::UpdateQueueRecordsVisibility
+        | O::UpdateShardCount
+        | O::UpdateStreamMode
+        | O::UpdateStreamRecordDistributionStrategy
+        | O::UpdateStreamWarmThroughput => Err(ErrorBody::not_implemented(operation).into()),
+    }
+}

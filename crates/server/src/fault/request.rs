@@ -1,0 +1,60 @@
+//! What is wrong with a request that the model allows, before any verb is called.
+
+use rheos_types::StreamArn;
+use rheos_wire::{ErrorBody, ErrorCode};
+
+use super::Fault;
+use crate::services::kinesis::RequestError;
+
+impl From<RequestError> for Fault {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::NoStream => Self::invalid("Either StreamName or StreamARN should be provided."),
+            RequestError::NoStreamOrToken => Self::invalid("Either NextToken or StreamName should be provided."),
+            RequestError::WithToken { member } => {
+                Self::invalid(format!("NextToken and {member} cannot be provided together."))
+            }
+            RequestError::StreamId => Self::invalid(
+                "StreamId is not supported by this service: name the stream by its StreamName or StreamARN.",
+            ),
+            RequestError::NotAStreamArn { arn } => Self::invalid(format!(
+                "StreamARN {arn} is not the ARN of a stream: expected arn:aws:kinesis:REGION:ACCOUNT:stream/NAME."
+            )),
+            RequestError::Differ { arn, name } => {
+                Self::invalid(format!("StreamARN {arn} and StreamName {name} do not name the same stream."))
+            }
+            RequestError::OtherIterator { arn } => {
+                Self::invalid(format!("StreamARN {arn} does not name the stream that the ShardIterator is for."))
+            }
+            RequestError::OtherRegion { arn: StreamArn { namespace, name }, region } => Self::invalid(format!(
+                "Stream {name} is in {}, while the request is signed for {region}.",
+                namespace.region
+            )),
+            RequestError::OtherAccount { principal, action, arn } => {
+                let message = format!(
+                    "User: {principal} is not authorized to perform: {action} on resource: {arn} because no \
+                     resource-based policy allows the {action} action"
+                );
+                Self::new(ErrorCode::AccessDenied, message)
+            }
+            RequestError::NoPartitionKey { path } => {
+                let rule = "failed to satisfy constraint: Member must not be null";
+                Self::new(ErrorCode::Validation, format!("1 validation error detected: Value null at '{path}' {rule}"))
+            }
+            RequestError::FilterNeeds { filter, member } => {
+                Self::invalid(format!("{member} must be provided when the type of ShardFilter is {filter}."))
+            }
+            RequestError::OnDemandOnly { member } => {
+                Self::invalid(format!("{member} can be given for streams in ON_DEMAND mode only."))
+            }
+            RequestError::NotImplemented { member } => {
+                Self::invalid(format!("{member} is not implemented by this server yet: leave it out."))
+            }
+            RequestError::WouldHaveSucceeded => {
+                let message =
+                    "Request would have succeeded, but was rejected because the DryRun parameter was specified.";
+                Self { body: ErrorBody::new(ErrorCode::DryRunOperation, message), cause: None }
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! One request from its head to its answer. The order of checks is here, for every operation alike (api.md §2.4, as
+//! observed on AWS); each check is somewhere else.
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ORIGIN};
+use http::request::Parts;
+use http::{Method, Request, Response};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use rheos_types::Clock;
+use rheos_wire::content_type::ContentType;
+use rheos_wire::operation::{Access, Plane};
+use rheos_wire::{ErrorBody, ErrorCode, Operation, Protocol, front};
+
+use crate::admission::{Admission, Held};
+use crate::answer::{Answer, Envelope, RequestId, overloaded};
+use crate::auth::Authenticator;
+use crate::body::{self, BodyError};
+use crate::config::Bounds;
+use crate::dispatch::dispatch;
+use crate::health::{self, Stage};
+use crate::services::kinesis::Kinesis;
+
+/// Everything that a request meets.
+pub(crate) struct Front {
+    pub(crate) bounds: Bounds,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) envelope: Envelope,
+    pub(crate) authenticator: Authenticator,
+    pub(crate) admission: Arc<Admission>,
+    /// Set once the log is open and the streams are loaded.
+    pub(crate) kinesis: OnceLock<Arc<Kinesis>>,
+    pub(crate) stage: Arc<Stage>,
+}
+
+/// There is nobody to answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the client went away before its request was complete")]
+pub(crate) struct ClientGone;
+
+impl Front {
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, ClientGone> {
+        let (parts, body) = request.into_parts();
+        if let Some(answer) = health::answer(&parts.method, parts.uri.path(), &self.stage) {
+            return Ok(self.envelope.plain(answer));
+        }
+        // 1. Size.
+        let body = body::read(body, &parts.headers, &self.bounds, &self.admission, &*self.clock).await;
+        let (body, held) = match body {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return Ok(self.envelope.too_large()),
+            Err(BodyError::TooSlow) => return Ok(self.envelope.too_slow()),
+            Err(BodyError::Overloaded) => {
+                let id = self.envelope.request_id();
+                return Ok(self.envelope.seal(no_memory(&parts), &id, &parts.headers));
+            }
+            Err(BodyError::Broken) => return Err(ClientGone),
+        };
+        let id = self.envelope.request_id();
+        // 2. Pre-flight requests.
+        if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
+            return Ok(self.envelope.preflight(&id, &parts.headers));
+        }
+        let answer = self.call(&parts, body, held, &id).await.unwrap_or_else(|refused| refused);
+        Ok(self.envelope.seal(answer, &id, &parts.headers))
+    }
+
+    /// The checks from the method to the signature, then the operation with its own: types, constraints, state, limits.
+    async fn call(&self, parts: &Parts, body: Bytes, held: Held, id: &RequestId) -> Result<Answer, Answer> {
+        // 3–7. Method, body at all, content type, target.
+        let asked = front::open(&parts.method, &parts.headers, &body)?;
+        let refuse = |error: &ErrorBody| Answer::error(error, asked.protocol);
+        if !asked.protocol.is_supported() {
+            return Err(refuse(&ErrorBody::bare(ErrorCode::Serialization)));
+        }
+        // 8–9. Who is it? A body that cannot be read at all is reported before.
+        let caller = self.authenticator.authenticate(parts, &body, self.envelope.now_ms()).map_err(|error| {
+            tracing::debug!(operation = asked.operation.name(), request_id = id.as_str(), %error, "not admitted");
+            let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
+            refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
+        })?;
+        let kinesis = self.kinesis.get().ok_or_else(|| {
+            refuse(&ErrorBody::new(
+                ErrorCode::ServiceUnavailable,
+                "The server is starting. Nothing was done; try again.",
+            ))
+        })?;
+        // 10–13. Types, constraints, existence and state, limits.
+        let output = dispatch(kinesis, asked.operation, caller, body).await.map_err(|fault| {
+            fault.log(asked.operation, id.as_str());
+            refuse(&fault.body)
+        })?;
+        let output = carry(held, output, asked.operation).map_err(|error| refuse(&error))?;
+        Ok(Answer::ok(output, asked.protocol))
+    }
+}
+
+/// Lets an answer hold the memory that it takes until it has been sent. What only reads may be refused for want of it;
+/// what has changed something has to say so, and its answers are small.
+fn carry(held: Held, output: Bytes, operation: Operation) -> Result<Bytes, ErrorBody> {
+    match operation.access() {
+        Access::Mutating => Ok(output),
+        Access::Reading | Access::Streaming => {
+            held.carry(output).map_err(|_| overloaded(operation.plane() == Plane::Data))
+        }
+    }
+}
+
+/// The answer to a request whose body there was no memory for.
+fn no_memory(parts: &Parts) -> Answer {
+    let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
+    let operation = target.and_then(|target| Operation::from_target(target).ok());
+    let moves_records = operation.is_some_and(|operation| operation.plane() == Plane::Data);
+    let protocol = match ContentType::of(parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes)) {
+        ContentType::Protocol(protocol) => protocol,
+        ContentType::PlainJson | ContentType::Other => Protocol::Json,
+    };
+    Answer::error(&overloaded(moves_records), protocol)
+}

@@ -1,0 +1,65 @@
+//! Kinesis Data Streams: one file for each operation. An operation's file only translates: from the words of the wire to
+//! those of the streams, and back. What they share is here and in [`naming`] and [`describe`].
+
+mod describe;
+mod dry_run;
+mod naming;
+
+pub(crate) mod add_tags_to_stream;
+pub(crate) mod create_stream;
+pub(crate) mod decrease_stream_retention_period;
+pub(crate) mod delete_stream;
+pub(crate) mod describe_limits;
+pub(crate) mod describe_stream;
+pub(crate) mod describe_stream_summary;
+pub(crate) mod get_records;
+pub(crate) mod get_shard_iterator;
+pub(crate) mod increase_stream_retention_period;
+pub(crate) mod list_shards;
+pub(crate) mod list_streams;
+pub(crate) mod list_tags_for_stream;
+pub(crate) mod merge_shards;
+pub(crate) mod put_record;
+pub(crate) mod put_records;
+pub(crate) mod remove_tags_from_stream;
+pub(crate) mod split_shard;
+
+use std::sync::Arc;
+
+use rheos_streams::Streams;
+use rheos_wire::Timestamp;
+
+use crate::admission::Admission;
+
+pub(crate) use naming::{RequestError, Target};
+
+/// What the operations work on.
+pub(crate) struct Kinesis {
+    pub(crate) streams: Streams,
+    pub(crate) admission: Arc<Admission>,
+}
+
+/// A number that the model keeps at zero or above.
+fn count(number: i32) -> u32 {
+    u32::try_from(number).unwrap_or(0)
+}
+
+/// A number for a member that holds no more than this.
+fn number(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// A moment that a caller names; one before 1970 is as good as 1970.
+fn epoch_ms(timestamp: Timestamp) -> u64 {
+    u64::try_from(timestamp.0).unwrap_or(0)
+}
+
+/// A moment to tell a caller.
+fn timestamp(epoch_ms: u64) -> Timestamp {
+    Timestamp(i64::try_from(epoch_ms).unwrap_or(i64::MAX))
+}
+
+/// The bytes of digits and letters as the text that they are.
+fn text(ascii: &[u8]) -> &str {
+    std::str::from_utf8(ascii).unwrap_or_default()
+}

@@ -1,0 +1,14 @@
+//! AddTagsToStream.
+
+use rheos_wire::generated::AddTagsToStreamInput;
+
+use super::Kinesis;
+use super::naming::target;
+use crate::auth::Caller;
+use crate::fault::{Fault, change_tags};
+
+pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, input: AddTagsToStreamInput) -> Result<(), Fault> {
+    let stream = target!(AddTagsToStream, input).resolve(caller)?;
+    let added = kinesis.streams.add_tags(&caller.namespace, &stream, &input.tags).await;
+    added.map_err(|error| change_tags(error, "add tags to"))
+}

@@ -1,0 +1,62 @@
+//! Streams and shards as the wire shows them, for the operations that list and describe.
+
+use rheos_streams::{Mode, ShardInfo, Status, StreamInfo};
+use rheos_types::{HashRange, StreamArn};
+use rheos_wire::Timestamp;
+use rheos_wire::generated::{
+    EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamMode, StreamModeDetails, StreamStatus,
+};
+
+use super::timestamp;
+
+pub(super) fn arn(stream: &StreamInfo) -> String {
+    StreamArn { namespace: stream.namespace.clone(), name: stream.name.clone() }.to_string()
+}
+
+pub(super) fn status(status: Status) -> StreamStatus {
+    match status {
+        Status::Creating => StreamStatus::Creating,
+        Status::Active => StreamStatus::Active,
+        Status::Updating => StreamStatus::Updating,
+        Status::Deleting => StreamStatus::Deleting,
+    }
+}
+
+pub(super) fn mode(mode: Mode) -> StreamModeDetails {
+    let stream_mode = match mode {
+        Mode::Provisioned => StreamMode::Provisioned,
+        Mode::OnDemand => StreamMode::OnDemand,
+    };
+    StreamModeDetails { stream_mode }
+}
+
+/// When a stream was created: to the second, as the service tells it and takes it back in ListShards.
+pub(super) fn created(stream: &StreamInfo) -> Timestamp {
+    timestamp(stream.created_ms / 1000 * 1000)
+}
+
+/// No metrics of single shards.
+pub(super) fn no_enhanced_monitoring() -> Vec<EnhancedMetrics> {
+    vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
+}
+
+pub(super) fn shards(shards: &[ShardInfo]) -> Vec<Shard> {
+    shards.iter().map(shard).collect()
+}
+
+fn shard(shard: &ShardInfo) -> Shard {
+    Shard {
+        shard_id: shard.id.to_string(),
+        parent_shard_id: shard.parent.map(|parent| parent.to_string()),
+        adjacent_parent_shard_id: shard.adjacent_parent.map(|parent| parent.to_string()),
+        hash_key_range: hash_key_range(shard.range),
+        sequence_number_range: SequenceNumberRange {
+            starting_sequence_number: shard.starting.to_string(),
+            ending_sequence_number: shard.ending.map(|ending| ending.to_string()),
+        },
+    }
+}
+
+fn hash_key_range(range: HashRange) -> HashKeyRange {
+    HashKeyRange { starting_hash_key: range.start.to_string(), ending_hash_key: range.end.to_string() }
+}

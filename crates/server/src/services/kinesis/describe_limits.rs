@@ -1,0 +1,23 @@
+//! DescribeLimits.
+
+use rheos_wire::generated::{DescribeLimitsInput, DescribeLimitsOutput};
+
+use super::{Kinesis, number};
+use crate::auth::Caller;
+use crate::fault::Fault;
+
+pub(crate) async fn run(
+    kinesis: &Kinesis,
+    caller: &Caller,
+    _input: DescribeLimitsInput,
+) -> Result<DescribeLimitsOutput, Fault> {
+    let limits = kinesis.streams.describe_limits(&caller.namespace);
+    Ok(DescribeLimitsOutput {
+        shard_limit: number(limits.shard_limit),
+        open_shard_count: number(limits.open_shards),
+        on_demand_stream_count: number(limits.on_demand_streams),
+        on_demand_stream_count_limit: number(limits.on_demand_stream_limit),
+        channel_count: None,
+        channel_count_limit: None,
+    })
+}

@@ -1,0 +1,42 @@
+//! DescribeStreamSummary.
+
+use rheos_streams::Mode;
+use rheos_wire::generated::{
+    DescribeStreamSummaryInput, DescribeStreamSummaryOutput, EncryptionType, RecordDistributionStrategy,
+    StreamDescriptionSummary,
+};
+
+use super::naming::target;
+use super::{Kinesis, describe, number};
+use crate::auth::Caller;
+use crate::fault::Fault;
+
+pub(crate) async fn run(
+    kinesis: &Kinesis,
+    caller: &Caller,
+    input: DescribeStreamSummaryInput,
+) -> Result<DescribeStreamSummaryOutput, Fault> {
+    let name = target!(DescribeStreamSummary, input).resolve(caller)?;
+    let stream = kinesis.streams.describe_stream_summary(&caller.namespace, &name)?;
+    let strategy = (stream.mode == Mode::OnDemand).then_some(RecordDistributionStrategy::UserPartitionKey);
+    let stream_description_summary = StreamDescriptionSummary {
+        stream_name: stream.name.to_string(),
+        stream_arn: describe::arn(&stream),
+        stream_status: describe::status(stream.status),
+        stream_mode_details: Some(describe::mode(stream.mode)),
+        retention_period_hours: number(stream.retention_hours),
+        stream_creation_timestamp: describe::created(&stream),
+        enhanced_monitoring: describe::no_enhanced_monitoring(),
+        encryption_type: Some(EncryptionType::None),
+        key_id: None,
+        open_shard_count: number(stream.open_shards),
+        consumer_count: Some(0),
+        channel_count: Some(0),
+        queue_count: Some(0),
+        max_record_size_in_kib: Some(number(stream.max_record_kib)),
+        record_distribution_strategy: strategy,
+        stream_id: None,
+        warm_throughput: None,
+    };
+    Ok(DescribeStreamSummaryOutput { stream_description_summary })
+}

@@ -1,0 +1,125 @@
+//! Which stream a request names: by its name, its ARN, or both, which then have to agree.
+
+use rheos_types::{Region, StreamArn, StreamName};
+use rheos_wire::Operation;
+
+use crate::auth::Caller;
+
+/// What is wrong with a request that the model allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum RequestError {
+    /// It names no stream.
+    NoStream,
+    /// ListShards: it names no stream, and has no token that would.
+    NoStreamOrToken,
+    /// ListShards: it has a token and a member that only a first request has.
+    WithToken { member: &'static str },
+    /// It names the stream by an id, which there are none of.
+    StreamId,
+    /// What should be an ARN of a stream is none.
+    NotAStreamArn { arn: String },
+    /// Name and ARN are of different streams.
+    Differ { arn: StreamArn, name: String },
+    /// GetRecords: iterator and ARN are of different streams.
+    OtherIterator { arn: StreamArn },
+    /// The ARN is of another region than the one that the request is signed for.
+    OtherRegion { arn: StreamArn, region: Region },
+    /// The ARN is of another account, which has not let this one in.
+    OtherAccount { principal: String, action: &'static str, arn: StreamArn },
+    /// A record without partition key.
+    NoPartitionKey { path: String },
+    /// A filter without what it filters by.
+    FilterNeeds { filter: &'static str, member: &'static str },
+    /// A setting that only streams in ON_DEMAND mode have.
+    OnDemandOnly { member: &'static str },
+    /// A setting that is still to come.
+    NotImplemented { member: &'static str },
+    /// `DryRun`: it would have succeeded.
+    WouldHaveSucceeded,
+}
+
+/// How a request names its stream.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) arn: Option<&'a str>,
+    pub(crate) id: Option<&'a str>,
+}
+
+/// How the input of an operation names its stream: every one has the same three members.
+macro_rules! target {
+    ($operation:ident, $input:expr) => {
+        crate::services::kinesis::Target {
+            operation: rheos_wire::Operation::$operation,
+            name: $input.stream_name.as_deref(),
+            arn: $input.stream_arn.as_deref(),
+            id: $input.stream_id.as_deref(),
+        }
+    };
+}
+pub(super) use target;
+
+impl Target<'_> {
+    /// The name of the stream, which is in the caller's namespace.
+    pub(crate) fn resolve(self, caller: &Caller) -> Result<StreamName, RequestError> {
+        if self.id.is_some() {
+            return Err(RequestError::StreamId);
+        }
+        let arn = self.arn.map(|arn| stream_arn(arn, self.operation, caller)).transpose()?;
+        match (self.name, arn) {
+            (None, None) => Err(RequestError::NoStream),
+            (None, Some(arn)) => Ok(arn.name),
+            (Some(name), Some(arn)) if name == arn.name.as_str() => Ok(arn.name),
+            (Some(name), Some(arn)) => Err(RequestError::Differ { arn, name: name.to_owned() }),
+            // The model's pattern has been checked before; it allows what a name allows.
+            (Some(name), None) => StreamName::new(name).map_err(|_| RequestError::NoStream),
+        }
+    }
+}
+
+/// Reads the ARN of a stream in the caller's namespace.
+pub(super) fn stream_arn(text: &str, operation: Operation, caller: &Caller) -> Result<StreamArn, RequestError> {
+    let arn =
+        StreamArn::parse(text).map_err(|_| RequestError::NotAStreamArn { arn: text.chars().take(200).collect() })?;
+    if arn.namespace.account != caller.namespace.account {
+        return Err(RequestError::OtherAccount { principal: caller.arn(), action: operation.action(), arn });
+    }
+    if arn.namespace.region != caller.namespace.region {
+        return Err(RequestError::OtherRegion { arn, region: caller.namespace.region.clone() });
+    }
+    Ok(arn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rheos_types::{AccountId, Namespace};
+
+    fn caller() -> Caller {
+        let account = AccountId::new("123456789012").unwrap();
+        Caller { namespace: Namespace { account, region: Region::new("us-east-1").unwrap() } }
+    }
+
+    fn resolve(name: Option<&str>, arn: Option<&str>, id: Option<&str>) -> Result<String, RequestError> {
+        let target = Target { operation: Operation::PutRecord, name, arn, id };
+        target.resolve(&caller()).map(|name| name.to_string())
+    }
+
+    #[test]
+    fn name_and_arn_have_to_agree() {
+        let arn = "arn:aws:kinesis:us-east-1:123456789012:stream/s";
+        assert_eq!(resolve(Some("s"), None, None).unwrap(), "s");
+        assert_eq!(resolve(None, Some(arn), None).unwrap(), "s");
+        assert_eq!(resolve(Some("s"), Some(arn), None).unwrap(), "s");
+        assert!(matches!(resolve(Some("t"), Some(arn), None), Err(RequestError::Differ { .. })));
+        assert_eq!(resolve(None, None, None), Err(RequestError::NoStream));
+        assert_eq!(resolve(Some("s"), None, Some("x")), Err(RequestError::StreamId));
+        let arn = |region: &str, account: &str| format!("arn:aws:kinesis:{region}:{account}:stream/s");
+        let other = arn("us-east-1", "000000000000");
+        assert!(matches!(resolve(None, Some(&other), None), Err(RequestError::OtherAccount { .. })));
+        let other = arn("eu-west-1", "123456789012");
+        assert!(matches!(resolve(None, Some(&other), None), Err(RequestError::OtherRegion { .. })));
+        assert!(matches!(resolve(None, Some("arn:x"), None), Err(RequestError::NotAStreamArn { .. })));
+    }
+}

@@ -1,0 +1,31 @@
+//! PutRecord.
+
+use bytes::Bytes;
+use rheos_streams::{Entry, PutError};
+use rheos_wire::codec::json;
+
+use super::naming::target;
+use super::{Kinesis, RequestError, dry_run, text};
+use crate::auth::Caller;
+use crate::fault::Fault;
+
+pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Result<Bytes, Fault> {
+    let mut arena = Vec::new();
+    let input = json::put_record(body, &mut arena)?;
+    let stream = target!(PutRecord, input).resolve(caller)?;
+    let missing = || RequestError::NoPartitionKey { path: "partitionKey".to_owned() };
+    let entry = Entry {
+        data: &arena[input.record.data.clone()],
+        partition_key: input.record.partition_key.as_deref().ok_or_else(missing)?,
+        explicit_hash_key: input.record.explicit_hash_key.as_deref(),
+    };
+    if input.dry_run == Some(true) {
+        let too_large = |_, bytes, limit_bytes| PutError::TooLarge { bytes, limit_bytes }.into();
+        return Err(dry_run::put(kinesis, caller, &stream, &[entry], too_large));
+    }
+    let ordering = input.sequence_number_for_ordering.as_deref();
+    let stored = kinesis.streams.put_record(&caller.namespace, &stream, entry, ordering).await?;
+    let mut out = Vec::with_capacity(128);
+    json::write_put_record(&mut out, &stored.shard.to_string(), text(&stored.sequence_number.digits()), None);
+    Ok(out.into())
+}

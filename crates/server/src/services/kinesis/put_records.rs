@@ -1,0 +1,94 @@
+//! PutRecords.
+
+use bytes::Bytes;
+use rheos_streams::{Entry, LogError, Outcome, PutRecordsError};
+use rheos_types::{ShardId, StreamName};
+use rheos_wire::codec::json::{self, PutOutcome, PutRecordsRef, PutRecordsWriter};
+
+use super::naming::target;
+use super::{Kinesis, RequestError, dry_run, text};
+use crate::auth::Caller;
+use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits};
+
+pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Result<Bytes, Fault> {
+    let mut arena = Vec::new();
+    let input = json::put_records(body, &mut arena)?;
+    let stream = target!(PutRecords, input).resolve(caller)?;
+    let entries = entries(&input, &arena)?;
+    if input.dry_run == Some(true) {
+        let too_large =
+            |index, bytes, limit_bytes| PutRecordsError::RecordTooLarge { index, bytes, limit_bytes }.into();
+        return Err(dry_run::put(kinesis, caller, &stream, &entries, too_large));
+    }
+    match kinesis.streams.put_records(&caller.namespace, &stream, &entries).await {
+        Ok(outcomes) => Ok(write(&outcomes, caller, &stream)),
+        // What would pass later is said entry by entry, as for a shard's own limit: clients then send those again.
+        Err(PutRecordsError::Log(LogError::Overloaded)) => Ok(write_all_wait(entries.len())),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn entries<'a>(input: &'a PutRecordsRef<'_>, arena: &'a [u8]) -> Result<Vec<Entry<'a>>, RequestError> {
+    let entry = |(index, record): (usize, &'a json::RecordRef<'_>)| {
+        let missing = || RequestError::NoPartitionKey { path: format!("records.{}.member.partitionKey", index + 1) };
+        Ok(Entry {
+            data: &arena[record.data.clone()],
+            partition_key: record.partition_key.as_deref().ok_or_else(missing)?,
+            explicit_hash_key: record.explicit_hash_key.as_deref(),
+        })
+    };
+    input.records.iter().enumerate().map(entry).collect()
+}
+
+fn write(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
+    let mut out = Vec::new();
+    let mut writer = PutRecordsWriter::begin(&mut out, outcomes.len());
+    let mut ids = ShardIds::default();
+    for outcome in outcomes {
+        match outcome {
+            Outcome::Stored(stored) => writer.push(PutOutcome::Stored {
+                shard_id: ids.text(stored.shard),
+                sequence_number: text(&stored.sequence_number.digits()),
+            }),
+            Outcome::Throttled { shard } => {
+                push_fault(&mut writer, &entry_throttled(&caller.namespace, stream, *shard))
+            }
+            Outcome::Failed(failure) => push_fault(&mut writer, &entry_failed(failure)),
+        }
+    }
+    writer.finish(None);
+    out.into()
+}
+
+fn write_all_wait(entries: usize) -> Bytes {
+    let mut out = Vec::new();
+    let mut writer = PutRecordsWriter::begin(&mut out, entries);
+    let wait = entry_waits();
+    (0..entries).for_each(|_| push_fault(&mut writer, &wait));
+    writer.finish(None);
+    out.into()
+}
+
+fn push_fault(writer: &mut PutRecordsWriter<'_>, fault: &EntryFault) {
+    writer.push(PutOutcome::Failed { code: fault.code, message: &fault.message });
+}
+
+/// The texts of shard ids: a call has many records and few shards.
+#[derive(Default)]
+struct ShardIds(Vec<(ShardId, String)>);
+
+impl ShardIds {
+    /// Beyond this many shards making a text again is quicker than looking for it.
+    const KNOWN: usize = 16;
+
+    fn text(&mut self, shard: ShardId) -> &str {
+        let at = self.0.iter().position(|(known, _)| *known == shard).unwrap_or_else(|| {
+            if self.0.len() == Self::KNOWN {
+                self.0.clear();
+            }
+            self.0.push((shard, shard.to_string()));
+            self.0.len() - 1
+        });
+        &self.0[at].1
+    }
+}
