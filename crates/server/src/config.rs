@@ -15,6 +15,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+/// The choice of limits, by the name of its flag.
+pub use rheos_types::limits::Profile as Limits;
 use rheos_types::limits::Profile;
 use rheos_types::{AccountId, Region, StreamName};
 use rheos_wire::sigv4::SecretKey;

@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
 pub(crate) use demo::{Application, ApplicationKind, Demo};
 pub(crate) use records::{Put, Tail};
-pub(crate) use serve::{LogCommand, Serve};
+pub(crate) use serve::{Limits, LogCommand, LogFormat, Serve};
 pub(crate) use stream::{Create, Describe, List, Listing, Remove, StreamCommand};
 
 const AFTER_HELP: &str = "\
