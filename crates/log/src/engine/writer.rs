@@ -9,11 +9,12 @@ use super::Shared;
 use super::queue::{Reply, Submission, Turn, transaction_bytes};
 use super::shards::{LiveBatch, LiveRun, Tail};
 use crate::batch::{ALIGN, Batch, BatchBuilder, ENTRY, HEADER};
-use crate::change::{Change, Conflict, Key, Transaction, Versioned};
+use crate::change::{Change, Conflict, Transaction};
 use crate::log::{Appended, LogError};
 use crate::medium::{Location, Medium, NoRoom};
 use crate::record::Run;
 use crate::state::State;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -187,16 +188,12 @@ impl Writer {
     /// The batch is durable: readers and observers learn of it.
     fn publish(&mut self, batch: Batch, location: Location) {
         let parsed = batch.into_parsed();
-        let mut news: Vec<(Key, Option<Versioned>)> = Vec::new();
+        let mut changed = BTreeSet::new();
         let mut trimmed = false;
         for change in self.changes.drain(..) {
             match change {
                 Change::Put { key, .. } | Change::Delete { key } => {
-                    // The accepted state is durable by now: the key's last value in this batch is the one to tell.
-                    if !news.iter().any(|(told, _)| *told == key) {
-                        let value = self.accepted.catalog.get(&key).cloned();
-                        news.push((key, value));
-                    }
+                    changed.insert(key);
                 }
                 Change::OpenShard { shard, .. } => drop(self.shared.shards.open(shard)),
                 Change::CloseShard { shard } => {
@@ -219,7 +216,7 @@ impl Writer {
                 Change::SetShardClass { .. } => {}
             }
         }
-        if !news.is_empty() {
+        if !changed.is_empty() {
             self.shared.set_catalog(self.accepted.catalog.clone());
         }
         let live = LiveBatch::new(location, parsed.header.time_ms, Some(parsed.bytes().clone()));
@@ -231,7 +228,15 @@ impl Writer {
             index.live.push_back(LiveRun::new(entry, offset, live.clone()));
         }
         self.tail.push(live, parsed.bytes().len());
-        if !news.is_empty() {
+        if !changed.is_empty() {
+            // The accepted state is durable by now: a key's last value in this batch is the one to tell.
+            let news: Vec<_> = changed
+                .into_iter()
+                .map(|key| {
+                    let value = self.accepted.catalog.get(&key).cloned();
+                    (key, value)
+                })
+                .collect();
             self.shared.tell(&news);
         }
         if trimmed {

@@ -41,6 +41,9 @@ pub trait File: Send + Sync {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
     /// Makes the contents durable (`fdatasync`): bytes and length, not the name.
     fn sync_data(&self) -> io::Result<()>;
+    /// Asks for these bytes to be written to the disk soon, without waiting and without promising anything: so that a
+    /// later [`Self::sync_data`] finds little left to do, and others' syncs do not queue behind a mountain.
+    fn start_writeback(&self, offset: u64, length: u64) -> io::Result<()>;
     /// The length in bytes.
     fn len_bytes(&self) -> io::Result<u64>;
     /// Makes the file `length` bytes long with its space reserved, so that writing inside cannot run out of space.

@@ -382,6 +382,10 @@ impl File for SimFile {
         })
     }
 
+    fn start_writeback(&self, _offset: u64, _length: u64) -> io::Result<()> {
+        self.files.disk().alive()
+    }
+
     fn len_bytes(&self) -> io::Result<u64> {
         let mut disk = self.files.disk();
         disk.alive()?;

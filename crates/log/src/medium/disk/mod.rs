@@ -508,9 +508,7 @@ impl Disk {
             let step = MIB.min(bytes - offset);
             file.write_at(&zeros[..step as usize], offset)?;
             // In steps, so that a batch's sync never waits behind 64 MiB of zeros.
-            if offset % (8 * MIB) == 7 * MIB {
-                file.sync_data()?;
-            }
+            file.start_writeback(offset, step)?;
             offset += step;
         }
         file.sync_data()?;

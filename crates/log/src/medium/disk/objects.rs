@@ -7,8 +7,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An object is synced in steps of this many bytes, so that a batch's sync never waits long behind it.
-const SYNC_STEP_BYTES: u64 = 1 << 20;
+/// Writing to the disk is begun in steps of this many bytes, so that a batch's sync never waits behind a whole segment.
+const WRITEBACK_STEP_BYTES: u64 = 1 << 20;
 const UNFINISHED: &str = ".tmp";
 
 pub(super) fn directory(data: &Path) -> PathBuf {
@@ -41,7 +41,7 @@ pub(super) fn create(files: &Arc<dyn Files>, data: &Path, name: &str) -> io::Res
         directory,
         file,
         offset: 0,
-        synced: 0,
+        begun: 0,
     }))
 }
 
@@ -62,16 +62,16 @@ struct Writer {
     path: PathBuf,
     file: Arc<dyn File>,
     offset: u64,
-    synced: u64,
+    begun: u64,
 }
 
 impl ObjectWriter for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.file.write_at(bytes, self.offset)?;
         self.offset += bytes.len() as u64;
-        if self.offset - self.synced >= SYNC_STEP_BYTES {
-            self.file.sync_data()?;
-            self.synced = self.offset;
+        if self.offset - self.begun >= WRITEBACK_STEP_BYTES {
+            self.file.start_writeback(self.begun, self.offset - self.begun)?;
+            self.begun = self.offset;
         }
         Ok(())
     }
