@@ -1,0 +1,110 @@
+"""Fixtures, and the table of what was exercised with which client."""
+
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import boto3
+import pytest
+
+from harness import Server, clean_environment
+
+for name in [name for name in os.environ if name.startswith("AWS_")]:
+    del os.environ[name]
+os.environ.update({name: value for name, value in clean_environment().items() if name.startswith("AWS_")})
+
+results = defaultdict(lambda: defaultdict(list))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server without artificial limits, for tests that are not about them."""
+    yield from running(Server(tmp_path_factory.mktemp("open"), "--limits", "open"))
+
+
+@pytest.fixture(scope="session")
+def strict(tmp_path_factory):
+    """A server as it comes: with the limits of AWS."""
+    yield from running(Server(tmp_path_factory.mktemp("aws"), "--stream", "ready:2"))
+
+
+@pytest.fixture(scope="session")
+def slow(tmp_path_factory):
+    """A server whose streams stay long enough in a state to be seen there."""
+    yield from running(Server(tmp_path_factory.mktemp("slow"), "--transition-ms", "1500"))
+
+
+def running(server):
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server for one test, which may do to it what it likes."""
+    servers = []
+
+    def start(*flags):
+        servers.append(Server(tmp_path, *flags))
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        if server.process.poll() is None:
+            server.kill()
+
+
+@pytest.fixture(scope="session")
+def kinesis(server):
+    return server.boto3()
+
+
+@pytest.fixture
+def name(request):
+    """A stream name of this test's own."""
+    return re.sub(r"[^a-zA-Z0-9_.-]", "-", request.node.name)[:128]
+
+
+@pytest.fixture
+def stream(kinesis, name):
+    """Makes a stream and waits for it: `stream(shards)` gives its name."""
+
+    def make(shards=1, **members):
+        kinesis.create_stream(StreamName=name, ShardCount=shards, **members)
+        kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+        return name
+
+    return make
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = (yield).get_result()
+    if report.when == "call" or report.outcome != "passed":
+        results[item.module.CLIENT][item.module.AREA].append(report.outcome == "passed")
+
+
+def pytest_sessionfinish(session, exitstatus):
+    path = os.environ.get("RHEOS_COMPAT_TABLE")
+    if not path:
+        return
+    versions = {"boto3": boto3.__version__, "AWS CLI": cli_version()}
+    lines = [
+        "| Client | Version | Protocol | Transport | Exercised (tests) | Passed |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for client, areas in sorted(results.items(), reverse=True):
+        exercised = ", ".join(f"{area} ({len(outcomes)})" for area, outcomes in sorted(areas.items()))
+        passed = [outcome for outcomes in areas.values() for outcome in outcomes]
+        total = f"{sum(passed)} of {len(passed)}"
+        lines.append(f"| {client} | {versions[client]} | JSON 1.1 | HTTP/1.1 | {exercised} | {total} |")
+    Path(path).write_text("\n".join(lines) + "\n")
+
+
+def cli_version():
+    aws = Path(sys.executable).with_name("aws")
+    text = subprocess.run([str(aws), "--version"], capture_output=True, text=True, env=clean_environment()).stdout
+    return text.split("/")[1].split()[0]
