@@ -1,1 +1,20 @@
-//! rheos-testkit
+//! A whole server inside a test, and a client that can also say what no client would.
+//!
+//! * [`TestServer`]: on a free port, with its log in memory or in a temporary directory
+//! * [`Call`]: one request, signed unless it is spoilt on purpose
+//! * [`Connection`]: a socket with a little HTTP on top
+//! * [`TestClock`]: the real time and whatever a test adds to it
+//!
+//! For tests only: what goes wrong here panics.
+
+#![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod call;
+mod clock;
+mod connection;
+mod server;
+
+pub use call::Call;
+pub use clock::TestClock;
+pub use connection::{Answer, Connection};
+pub use server::{Home, TestServer};

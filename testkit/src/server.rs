@@ -1,0 +1,157 @@
+//! A whole server inside a test.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rheos_log::medium::memory::MemoryStore;
+use rheos_server::{Config, Machine, Running, Store};
+use rheos_types::{Clock, SystemRandom};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{Answer, Call, Connection, TestClock};
+
+/// Where a test server keeps its log.
+#[derive(Clone, Default)]
+pub enum Home {
+    /// In memory, which outlives the server while the test keeps a clone of it.
+    #[default]
+    Nowhere,
+    /// In this memory.
+    Memory(MemoryStore),
+    /// In a directory that goes with the last clone of it.
+    Directory(Arc<TempDir>),
+}
+
+impl Home {
+    /// A new temporary directory.
+    #[must_use]
+    pub fn directory() -> Self {
+        Self::Directory(Arc::new(TempDir::new().expect("a temporary directory")))
+    }
+
+    /// New memory.
+    #[must_use]
+    pub fn memory() -> Self {
+        Self::Memory(MemoryStore::default())
+    }
+}
+
+/// A server on a free port.
+pub struct TestServer {
+    /// Its time.
+    pub clock: TestClock,
+    running: Running,
+    _home: Home,
+}
+
+impl TestServer {
+    /// Starts a server as it comes, in memory, but for the time that streams take to change: ten milliseconds.
+    pub async fn start() -> Self {
+        Self::start_with(Home::default(), |_| {}).await
+    }
+
+    /// Starts a server with another configuration.
+    pub async fn start_with(home: Home, configure: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config { transition_ms: 10, ..Config::default() };
+        config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        let store = match &home {
+            Home::Nowhere => Store::Memory(MemoryStore::default()),
+            Home::Memory(store) => Store::Memory(store.clone()),
+            Home::Directory(directory) => {
+                config.data_dir = directory.path().join("data");
+                Store::Disk
+            }
+        };
+        configure(&mut config);
+        let clock = TestClock::default();
+        let machine = Machine {
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(SystemRandom),
+            store,
+            on_fatal: |fatal| panic!("{fatal}"),
+        };
+        let running = rheos_server::start(&config, machine).await.expect("the server starts");
+        Self { clock, running, _home: home }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.running.address
+    }
+
+    /// The same, for clients.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.running.address)
+    }
+
+    /// A new connection.
+    pub async fn connect(&self) -> Connection {
+        Connection::open(self.running.address).await
+    }
+
+    /// The bytes of a call, signed with the root key.
+    #[must_use]
+    pub fn bytes(&self, call: &Call) -> Vec<u8> {
+        let key = self.running.key.as_ref().map(|key| (key.id.as_str(), &key.secret));
+        call.bytes(&self.running.address.to_string(), key, self.clock.wall_ms())
+    }
+
+    /// Sends a call on a connection of its own; `None` if the server closed it without an answer.
+    pub async fn try_send(&self, call: &Call) -> Option<Answer> {
+        let mut connection = self.connect().await;
+        connection.send(&self.bytes(call)).await;
+        connection.answer().await
+    }
+
+    /// Sends a call on a connection of its own.
+    pub async fn send(&self, call: &Call) -> Answer {
+        self.try_send(call).await.expect("an answer")
+    }
+
+    /// Calls an operation: the status and the body.
+    pub async fn call(&self, operation: &str, body: &Value) -> (u16, Value) {
+        let answer = self.send(&Call::new(operation, body)).await;
+        (answer.status, answer.json())
+    }
+
+    /// Calls an operation that has to succeed.
+    pub async fn ok(&self, operation: &str, body: &Value) -> Value {
+        let (status, answer) = self.call(operation, body).await;
+        assert_eq!(status, 200, "{operation} {body}: {answer}");
+        answer
+    }
+
+    /// Creates a stream and waits until it takes records.
+    pub async fn create_stream(&self, name: &str, shards: u32) {
+        self.ok("CreateStream", &json!({"StreamName": name, "ShardCount": shards})).await;
+        self.wait_until_active(name).await;
+    }
+
+    /// Waits until a stream is ACTIVE.
+    pub async fn wait_until_active(&self, name: &str) {
+        for _ in 0..1000 {
+            let summary = self.ok("DescribeStreamSummary", &json!({"StreamName": name})).await;
+            if summary["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE" {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("stream {name} does not become ACTIVE");
+    }
+
+    /// An iterator of a shard.
+    pub async fn iterator(&self, stream: &str, shard: &str, kind: &str) -> String {
+        let body = json!({"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind});
+        let answer = self.ok("GetShardIterator", &body).await;
+        answer["ShardIterator"].as_str().expect("an iterator").to_owned()
+    }
+
+    /// Lets requests in flight finish, and stops. Returns how many connections were cut off.
+    pub async fn stop(self) -> usize {
+        self.running.stop().await
+    }
+}
