@@ -27,7 +27,7 @@ pub(super) struct End {
     pub(super) last_in_file: Vec<u64>,
     /// The open files, by index.
     pub(super) files: Vec<Arc<dyn File>>,
-    /// Something that was not a whole batch lay at the end.
+    /// The beginning of a batch lay at the end.
     pub(super) torn: bool,
 }
 
@@ -42,7 +42,7 @@ enum Found {
         format: u16,
         features: u32,
     },
-    /// Bytes that begin like one of our batches and are not a valid one.
+    /// The header of a batch of ours whose rest does not verify.
     Broken,
     Nothing,
 }
@@ -130,9 +130,8 @@ impl Scanner<'_> {
         let header = match Header::decode(&head) {
             HeaderAt::Valid(header) if self.belongs(index, offset, &header) => header,
             HeaderAt::Newer { format, features } => return Ok(Found::Newer { format, features }),
-            HeaderAt::Valid(_) | HeaderAt::Invalid => {
-                return Ok(if head.iter().all(|byte| *byte == 0) { Found::Nothing } else { Found::Broken });
-            }
+            // Zeros, or what an earlier life of the file left.
+            HeaderAt::Valid(_) | HeaderAt::Invalid => return Ok(Found::Nothing),
         };
         let Some(bytes) = self.read(index, offset, header.total as usize)? else { return Ok(Found::Broken) };
         Ok(ParsedBatch::parse(header, Bytes::from(bytes)).map_or(Found::Broken, Found::Batch))
