@@ -180,17 +180,21 @@ impl Show<'_> {
 fn try_next(stage: &Stage, service: &Service, stream: &str, out: &Output) -> Outcome {
     let Some(server) = &stage.server else { return Ok(()) };
     let program = std::env::args().next().unwrap_or_else(|| String::from("rheos"));
-    let connection = format!("--endpoint-url {} --data-dir {}", service.endpoint, server.data_directory.display());
+    let directory = format!("--data-dir {}", server.data_directory.display());
     out.line("")?;
     out.line(&out.paint(Style::Bold, "The server still runs. In another terminal:"))?;
     for command in [
-        format!("{program} stream describe {stream} {connection}"),
-        format!("{program} tail {stream} --since trim-horizon -n 5 -o '%k %v' {connection}"),
-        format!("{program} demo-app dashboard --stream {stream} {connection}"),
-        format!("{program} stream create mine {connection} && seq 1000 | {program} put mine {connection}"),
+        format!("export AWS_ENDPOINT_URL={}", service.endpoint),
+        format!("{program} stream describe {stream} {directory}"),
+        format!("{program} tail {stream} --since trim-horizon -n 5 -o '%k %v' {directory}"),
+        format!("{program} demo-app dashboard --stream {stream} {directory}"),
+        format!("{program} stream create mine --wait {directory}"),
+        format!("seq 1000 | {program} put mine {directory}"),
     ] {
         out.line(&format!("  {command}"))?;
     }
+    let key = server.data_directory.join("root-credentials.json");
+    out.line(&format!("The AWS CLI and every AWS SDK work too, with the key in {}", key.display()))?;
     out.line("")
 }
 
@@ -200,12 +204,14 @@ async fn wait_for_enter() {
     drop(tokio::io::stdin().read(&mut key).await);
 }
 
-/// Ctrl-C, or a polite request to end.
+/// Ctrl-C, a polite request to end, or the end of the terminal.
 async fn interruption() -> Outcome {
     let cannot = |error: std::io::Error| Failure::io("cannot listen for signals", &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(cannot)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(cannot)?;
     tokio::select! {
         pressed = tokio::signal::ctrl_c() => pressed.map_err(cannot),
         _ = terminate.recv() => Ok(()),
+        _ = hang_up.recv() => Ok(()),
     }
 }
