@@ -52,9 +52,18 @@ def check_order(records):
     assert times == sorted(times), "arrival times do not fall"
 
 
+def shard_pages(kinesis, stream, **members):
+    """Pages of ListShards. A token stands alone, which boto3's own paginator does not know: at AWS, too, it fails beyond
+    the first page."""
+    pages = [kinesis.list_shards(StreamName=stream, **members)]
+    again = {name: value for name, value in members.items() if name == "MaxResults"}
+    while token := pages[-1].get("NextToken"):
+        pages.append(kinesis.list_shards(NextToken=token, **again))
+    return pages
+
+
 def shards(kinesis, stream, **members):
-    pages = kinesis.get_paginator("list_shards").paginate(StreamName=stream, **members)
-    return [shard for page in pages for shard in page["Shards"]]
+    return [shard for page in shard_pages(kinesis, stream, **members) for shard in page["Shards"]]
 
 
 def open_shards(kinesis, stream):

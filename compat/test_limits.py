@@ -50,16 +50,17 @@ def test_a_thousand_records_a_second(limited):
         stored += 500 - kinesis.put_records(StreamName=name, Records=entries)["FailedRecordCount"]
     took = time.monotonic() - begun
     assert 1000 <= stored <= 1000 * (took + 1) + 1, (stored, took)
-    if stored < 3000:
-        message = refused("ProvisionedThroughputExceededException", flood, kinesis=kinesis, name=name)
-        assert message == f"Rate exceeded for shard {SHARD} in stream {name} under account {ACCOUNT}."
 
 
-def flood(kinesis, name):
-    kinesis.put_records(StreamName=name, Records=[{"PartitionKey": "k", "Data": b"x"}] * 500)
-    kinesis.put_records(StreamName=name, Records=[{"PartitionKey": "k", "Data": b"x"}] * 500)
-    for _ in range(50):
-        kinesis.put_record(StreamName=name, PartitionKey="k", Data=b"x")
+def test_a_mebibyte_a_second(limited):
+    kinesis, name = limited
+
+    def write_much():
+        for _ in range(20):
+            kinesis.put_record(StreamName=name, PartitionKey="k", Data=b"x" * 900_000)
+
+    message = refused("ProvisionedThroughputExceededException", write_much)
+    assert message == f"Rate exceeded for shard {SHARD} in stream {name} under account {ACCOUNT}."
 
 
 def test_five_reads_a_second(limited):

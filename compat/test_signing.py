@@ -1,15 +1,18 @@
 """Who calls: signatures in headers and in the address, and each way they fail."""
 
 import datetime
+import hashlib
 import json
 import urllib.error
 import urllib.request
 from unittest import mock
 
 import botocore.auth
-import botocore.compat
 import pytest
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
+from harness import REGION
 from reading import put, read_stream
 from test_streams import refused
 
@@ -44,18 +47,29 @@ def send(url, headers, body=b"{}"):
         return error.code, json.loads(error.read())
 
 
-def test_an_address_can_carry_the_signature(kinesis):
-    url = kinesis.generate_presigned_url("list_streams", HttpMethod="POST")
-    headers = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
+HEADERS = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
+
+
+def presigned(server, body):
+    """An address signed by botocore's own signer. It signs the hash of the body that it is told, as the body comes later."""
+    headers = HEADERS | {"X-Amz-Content-SHA256": hashlib.sha256(body).hexdigest()}
+    request = AWSRequest("POST", server.endpoint + "/", headers=headers)
+    botocore.auth.SigV4QueryAuth(Credentials(*server.key), "kinesis", REGION, expires=60).add_auth(request)
+    return request.url, dict(request.headers)
+
+
+def test_an_address_can_carry_the_signature(server):
+    url, headers = presigned(server, b"{}")
     status, answer = send(url, headers)
     assert status == 200 and "StreamNames" in answer, answer
-    status, answer = send(url.replace("X-Amz-Signature=", "X-Amz-Signature=0"), headers)
-    assert (status, answer["__type"]) == (400, "InvalidSignatureException")
+    for changed in [url.replace("X-Amz-Signature=", "X-Amz-Signature=0"), url.replace("X-Amz-Expires=60", "X-Amz-Expires=61")]:
+        status, answer = send(changed, headers)
+        assert (status, answer["__type"]) == (400, "InvalidSignatureException")
+    assert send(url, headers, b'{"Limit": 5}')[1]["__type"] == "InvalidSignatureException"
 
 
 def test_no_signature_at_all(server):
-    headers = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
-    status, answer = send(server.endpoint, headers)
+    status, answer = send(server.endpoint, HEADERS)
     assert (status, answer["__type"]) == (400, "MissingAuthenticationTokenException")
 
 
@@ -70,5 +84,4 @@ def test_a_development_server_asks_for_nothing(own_server):
     server = own_server("--dev", "--stream", "dev:1")
     anybody = server.boto3(key=("test", "test"), token="any token")
     assert anybody.list_streams()["StreamNames"] == ["dev"]
-    headers = {"X-Amz-Target": "Kinesis_20131202.ListStreams", "Content-Type": "application/x-amz-json-1.1"}
-    assert send(server.endpoint, headers)[0] == 200
+    assert send(server.endpoint, HEADERS)[0] == 200

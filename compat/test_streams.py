@@ -7,7 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from harness import ACCOUNT, REGION
-from reading import check_cover, open_shards, put, read_stream, shards, wait_active
+from reading import check_cover, open_shards, put, read_stream, shard_pages, shards, wait_active
 
 CLIENT = "boto3"
 AREA = "streams and shards"
@@ -105,7 +105,7 @@ def test_shards_are_described_and_listed_in_pages(kinesis, stream):
     pages = list(kinesis.get_paginator("describe_stream").paginate(StreamName=name, PaginationConfig={"PageSize": 3}))
     assert [len(page["StreamDescription"]["Shards"]) for page in pages] == [3, 3, 1]
     assert [shard["ShardId"] for page in pages for shard in page["StreamDescription"]["Shards"]] == everything
-    pages = list(kinesis.get_paginator("list_shards").paginate(StreamName=name, MaxResults=2))
+    pages = shard_pages(kinesis, name, MaxResults=2)
     assert [len(page["Shards"]) for page in pages] == [2, 2, 2, 1] and "NextToken" not in pages[-1]
     assert [shard["ShardId"] for page in pages for shard in page["Shards"]] == everything
     after = kinesis.list_shards(StreamName=name, ExclusiveStartShardId=everything[4])["Shards"]
