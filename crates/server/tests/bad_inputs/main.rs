@@ -1,0 +1,103 @@
+//! Bad inputs, and what the real service answers to each: status, code and message, from `reference/api.md` §2–§7.
+//!
+//! One server answers all of them. A row is what is sent and what comes back; where the order of items is not fixed, or a
+//! text has a time in it, the row says what the message contains.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
+
+mod requests;
+mod state;
+
+use rheos_testkit::{Call, TestServer};
+use serde_json::{Value, json};
+
+enum Says {
+    /// Exactly this.
+    Exactly(&'static str),
+    /// All of these.
+    All(&'static [&'static str]),
+    /// Nothing: there is no message.
+    Nothing,
+}
+use Says::{All, Exactly, Nothing};
+
+struct Row {
+    what: &'static str,
+    call: Call,
+    status: u16,
+    code: &'static str,
+    says: Says,
+}
+
+fn row(what: &'static str, call: Call, code: &'static str, says: Says) -> Row {
+    let status = if code.starts_with("InternalFailure") { 500 } else { 400 };
+    Row { what, call, status, code, says }
+}
+
+const INVALID: &str = "InvalidArgumentException";
+const VALIDATION: &str = "ValidationException";
+const SERIALIZATION: &str = "SerializationException";
+const NOT_FOUND: &str = "ResourceNotFoundException";
+const UNKNOWN: &str = "UnknownOperationException";
+
+/// Every row, against a server that has one stream `s` of two shards, the second split, and `iterator` of `t`, which is
+/// gone.
+fn rows(iterator_of_nothing: &str, old_iterator: &str) -> Vec<Row> {
+    let mut rows = requests::malformed();
+    rows.extend(requests::types());
+    rows.extend(requests::constraints());
+    rows.extend(requests::authentication());
+    rows.extend(state::state());
+    rows.extend(state::reads(iterator_of_nothing, old_iterator));
+    rows
+}
+
+fn call(operation: &str, body: Value) -> Call {
+    Call::new(operation, &body)
+}
+
+#[tokio::test]
+async fn every_bad_input_gets_the_answer_of_the_real_service() {
+    let server = TestServer::start().await;
+    server.create_stream("t", 1).await;
+    let old_iterator = server.iterator("t", "0", "LATEST").await;
+    server.clock.advance(300_001);
+    let iterator_of_nothing = server.iterator("t", "0", "LATEST").await;
+    server.ok("DeleteStream", &json!({"StreamName": "t"})).await;
+    server.create_stream("s", 2).await;
+    let middle = "255211775190703847597530955573826158592";
+    server.ok("SplitShard", &json!({"StreamName": "s", "ShardToSplit": "1", "NewStartingHashKey": middle})).await;
+    server.wait_until_active("s").await;
+
+    let rows = rows(&iterator_of_nothing, &old_iterator);
+    assert!(rows.len() >= 60, "{} rows", rows.len());
+    let mut wrong = Vec::new();
+    for Row { what, call, status, code, says } in rows {
+        let answer = server.send(&call).await;
+        let body = answer.json();
+        let body = if body["Output"].is_object() { body["Output"].clone() } else { body };
+        // One error has its message in a member of another name.
+        let message = if code == SERIALIZATION { &body["Message"] } else { &body["message"] };
+        let message = message.as_str();
+        let said = match (&says, message) {
+            (Nothing, None) => true,
+            (Exactly(expected), Some(message)) => message == *expected,
+            (All(parts), Some(message)) => parts.iter().all(|part| message.contains(part)),
+            (Nothing, Some(_)) | (Exactly(_) | All(_), None) => false,
+        };
+        let named = answer.header("x-amzn-errortype");
+        let named = named == code || code.contains('#');
+        let identified = answer.header("x-amzn-requestid").len() == 36 && !answer.header("x-amz-id-2").is_empty();
+        if !(answer.status == status && body["__type"] == code && said && named && identified) {
+            let expected = match says {
+                Exactly(text) => text.to_owned(),
+                All(parts) => parts.join(" ... "),
+                Nothing => String::new(),
+            };
+            let text: String = answer.text().chars().take(900).collect();
+            wrong.push(format!("{what}:\n  expected {status} {code} {expected}\n  got {} {text}", answer.status));
+        }
+    }
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    server.stop().await;
+}
