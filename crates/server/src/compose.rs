@@ -24,10 +24,10 @@ use crate::answer::Envelope;
 use crate::auth::{Admits, Authenticator};
 use crate::config::{Config, StreamSpec};
 use crate::credentials::{AccessKey, CredentialsError};
-use crate::fault::chain;
+use crate::fault::{FaultLog, chain};
 use crate::health::Stage;
 use crate::listener::{self, detach};
-use crate::request::Front;
+use crate::request::{Front, Inside};
 use crate::services::kinesis::Kinesis;
 use threads::Threads;
 
@@ -133,35 +133,25 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
     let listen_error = |source| StartError::Listen { address: config.listen, source };
     let socket = listener::bind(config.listen).map_err(listen_error)?;
     let address = socket.local_addr().map_err(listen_error)?;
-    let key = root_key(config, &machine)?;
     let admission = Arc::new(Admission::new(config.in_flight_bytes(), config.bounds.reads));
     let stage = Arc::<Stage>::default();
-    let admits = key.clone().map_or(Admits::Everybody, Admits::Key);
     let front = Arc::new(Front {
         bounds: config.bounds,
         clock: machine.clock.clone(),
         envelope: Envelope::new(machine.clock.clone(), machine.random.clone()),
-        authenticator: Authenticator::new(config.account_id.clone(), config.region.clone(), admits),
         admission: admission.clone(),
-        kinesis: OnceLock::new(),
         stage: stage.clone(),
+        faults: FaultLog::default(),
+        inside: OnceLock::new(),
     });
     let (stop, stopped) = watch::channel(false);
     let listener = detach(listener::serve(socket, front.clone(), stopped.clone()));
     let threads = Threads::default();
-    let mut running = Running { address, key, stop, stage, listener, ticker: None, log: None, threads };
-    match load(config, &machine, &mut running).await {
-        Ok(streams) => {
-            let kinesis = Arc::new(Kinesis { streams, admission });
-            running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
-            let made = create_streams(config, &kinesis.streams).await;
+    let mut running = Running { address, key: None, stop, stage, listener, ticker: None, log: None, threads };
+    match furnish(config, &machine, admission, stopped, &mut running).await {
+        Ok(inside) => {
             // Nobody else sets it.
-            drop(front.kinesis.set(kinesis));
-            drop(front);
-            if let Err(error) = made {
-                running.stop().await;
-                return Err(error);
-            }
+            drop(front.inside.set(inside));
             running.stage.ready();
             Ok(running)
         }
@@ -171,6 +161,25 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
             Err(error)
         }
     }
+}
+
+/// Opens everything that lies behind the front door. Of the data directory nothing is touched before the log has it
+/// locked.
+async fn furnish(
+    config: &Config,
+    machine: &Machine,
+    admission: Arc<Admission>,
+    stopped: watch::Receiver<bool>,
+    running: &mut Running,
+) -> Result<Inside, StartError> {
+    let streams = load(config, machine, running).await?;
+    running.key = root_key(config, machine)?;
+    let admits = running.key.clone().map_or(Admits::Everybody, Admits::Key);
+    let authenticator = Authenticator::new(config.account_id.clone(), config.region.clone(), admits);
+    let kinesis = Arc::new(Kinesis { streams, admission });
+    running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
+    create_streams(config, &kinesis.streams).await?;
+    Ok(Inside { authenticator, kinesis })
 }
 
 /// The key that lets callers in: the environment's for this run, else the stored one.

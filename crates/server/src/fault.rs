@@ -4,13 +4,15 @@
 //!
 //! | where | what |
 //! | --- | --- |
-//! | here | what a fault is, how it is logged, and the facts that several verbs share |
+//! | here | what a fault is, and the facts that several verbs share |
 //! | [`control`] | the verbs that change and describe streams |
 //! | [`data`] | the verbs that move records |
 //! | [`request`] | what is wrong with a request before any verb is called |
+//! | [`record`] | faults in our own log |
 
 mod control;
 mod data;
+mod record;
 mod request;
 
 #[cfg(test)]
@@ -27,11 +29,11 @@ use rheos_streams::{
 };
 use rheos_types::limits::TOKEN_LIFE_MS;
 use rheos_types::time::java_date;
-use rheos_wire::error::Fault as Whose;
-use rheos_wire::{ErrorBody, ErrorCode, Operation};
+use rheos_wire::{ErrorBody, ErrorCode};
 
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};
+pub(crate) use record::FaultLog;
 
 /// What is called an internal failure in the entries of PutRecords.
 const INTERNAL_FAILURE: &str = "Internal Service Failure";
@@ -60,18 +62,6 @@ impl Fault {
     /// What an operation that broke off answers: it may have happened.
     pub(crate) fn broken_off() -> Self {
         Self::new(ErrorCode::InternalFailureException, "The operation broke off: it may have happened.")
-    }
-
-    /// Writes the fault to our log: a client's mistake quietly, ours aloud and with its whole chain.
-    pub(crate) fn log(&self, operation: Operation, request_id: &str) {
-        let operation = operation.name();
-        match self.body.code.fault() {
-            Whose::Client => tracing::debug!(operation, request_id, error = %self.body, "refused"),
-            Whose::Server => {
-                let cause = self.cause.as_deref().map(chain).unwrap_or_default();
-                tracing::error!(operation, request_id, error = %self.body, cause, "failed");
-            }
-        }
     }
 }
 

@@ -67,6 +67,8 @@ pub(crate) async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: wa
                 Ok(place) => drop(detach(connection(stream, front.clone(), stop.clone(), cut.clone(), place))),
                 Err(_) => refuse(&stream),
             },
+            // One that went away while it waited. The next may be there already.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

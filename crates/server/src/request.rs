@@ -20,6 +20,7 @@ use crate::auth::Authenticator;
 use crate::body::{self, BodyError};
 use crate::config::Bounds;
 use crate::dispatch::dispatch;
+use crate::fault::FaultLog;
 use crate::health::{self, Stage};
 use crate::services::kinesis::Kinesis;
 
@@ -28,11 +29,17 @@ pub(crate) struct Front {
     pub(crate) bounds: Bounds,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) envelope: Envelope,
-    pub(crate) authenticator: Authenticator,
     pub(crate) admission: Arc<Admission>,
-    /// Set once the log is open and the streams are loaded.
-    pub(crate) kinesis: OnceLock<Arc<Kinesis>>,
     pub(crate) stage: Arc<Stage>,
+    pub(crate) faults: FaultLog,
+    /// Set once the log is open and the streams are loaded.
+    pub(crate) inside: OnceLock<Inside>,
+}
+
+/// What there is only when the data directory is ours.
+pub(crate) struct Inside {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) kinesis: Arc<Kinesis>,
 }
 
 /// There is nobody to answer.
@@ -76,21 +83,19 @@ impl Front {
         if !asked.protocol.is_supported() {
             return Err(refuse(&ErrorBody::bare(ErrorCode::Serialization)));
         }
+        let inside = self.inside.get().ok_or_else(|| {
+            let message = "The server is starting. Nothing was done; try again.";
+            refuse(&ErrorBody::new(ErrorCode::ServiceUnavailable, message))
+        })?;
         // 8–9. Who is it? A body that cannot be read at all is reported before.
-        let caller = self.authenticator.authenticate(parts, &body, self.envelope.now_ms()).map_err(|error| {
+        let caller = inside.authenticator.authenticate(parts, &body, self.envelope.now_ms()).map_err(|error| {
             tracing::debug!(operation = asked.operation.name(), request_id = id.as_str(), %error, "not admitted");
             let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
             refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
         })?;
-        let kinesis = self.kinesis.get().ok_or_else(|| {
-            refuse(&ErrorBody::new(
-                ErrorCode::ServiceUnavailable,
-                "The server is starting. Nothing was done; try again.",
-            ))
-        })?;
         // 10–13. Types, constraints, existence and state, limits.
-        let output = dispatch(kinesis, asked.operation, caller, body).await.map_err(|fault| {
-            fault.log(asked.operation, id.as_str());
+        let output = dispatch(&inside.kinesis, asked.operation, caller, body).await.map_err(|fault| {
+            self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
             refuse(&fault.body)
         })?;
         let output = carry(held, output, asked.operation).map_err(|error| refuse(&error))?;

@@ -202,7 +202,8 @@ async fn slow_clients_are_not_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_answer_that_nobody_takes_is_not_kept() {
     let server = start(|config| {
-        config.bounds.write_stall_ms = 1000;
+        config.bounds.write_stall_ms = 3000;
+        config.memory = 64 << 20;
         config.limits = Limits::Open;
     })
     .await;
@@ -213,15 +214,15 @@ async fn an_answer_that_nobody_takes_is_not_kept() {
     let iterator = server.iterator("s", "0", "TRIM_HORIZON").await;
     let read = server.bytes(&Call::new("GetRecords", &json!({"ShardIterator": iterator})));
     let mut idle = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..4 {
         let mut connection = server.connect().await;
         connection.send(&read).await;
         idle.push(connection);
     }
-    // Nine answers of twelve megabytes do not fit the 64 MiB there are; those that nobody takes make way.
+    // Five answers of twelve megabytes do not fit the 32 MiB there are; those that nobody takes make way.
     let mut admitted = false;
     let mut throttled = 0;
-    for _ in 0..100 {
+    for _ in 0..200 {
         let answer = server.send(&Call::new("GetRecords", &json!({"ShardIterator": iterator}))).await;
         admitted = answer.status == 200;
         if admitted {
