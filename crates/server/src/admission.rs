@@ -2,6 +2,7 @@
 //! bound a caller is told to come back, and the server never dies of too many callers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
@@ -64,6 +65,21 @@ impl Held {
             None => self.permit = Some(more),
         }
         self.bytes += units * UNIT;
+        Ok(())
+    }
+
+    /// Holds at least `bytes` from now on, if need be after a wait in the order of arrival. Whoever waits holds nothing
+    /// for it, so that those before it can finish.
+    pub(crate) async fn wait_for(&mut self, bytes: usize, patience: Duration) -> Result<(), Overloaded> {
+        if self.grow_to(bytes).is_ok() {
+            return Ok(());
+        }
+        let units = bytes.div_ceil(UNIT);
+        let permit = self.units.clone().acquire_many_owned(u32::try_from(units).map_err(|_| Overloaded)?);
+        // Never closed.
+        let permit = tokio::time::timeout(patience, permit).await.map_err(|_| Overloaded)?.map_err(|_| Overloaded)?;
+        self.permit = Some(permit);
+        self.bytes = units * UNIT;
         Ok(())
     }
 

@@ -38,12 +38,17 @@ pub(crate) async fn read(
 ) -> Result<(Bytes, Held), BodyError> {
     let mut held = admission.held();
     let declared = body.size_hint().exact().map_or(0, |bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
-    let mut pace = Pace { started_ms: clock.monotonic_ms(), received: 0, bounds, clock };
     let mut refused = (declared > bounds.body_bytes).then_some(BodyError::TooLarge);
     if refused.is_some() && headers.contains_key(EXPECT) {
         // The client waits for a word before it sends anything.
         return Err(BodyError::TooLarge);
     }
+    if refused.is_none() {
+        // All of it at once: of many that each had a part, none would ever be whole.
+        let patience = Duration::from_millis(bounds.memory_wait_ms);
+        refused = held.wait_for(declared, patience).await.is_err().then_some(BodyError::Overloaded);
+    }
+    let mut pace = Pace { started_ms: clock.monotonic_ms(), received: 0, bounds, clock };
     let mut whole = Vec::new();
     while let Some(bytes) = pace.next(&mut body).await? {
         if pace.received > bounds.body_bytes {

@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use rheos_log::files::{Files, SystemFiles};
 use rheos_log::medium::disk::DiskOptions;
 use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
 use rheos_log::{Fatal, Log, Opened, Options};
@@ -50,11 +51,10 @@ pub struct Machine {
 }
 
 /// Where the log is.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub enum Store {
-    /// In files in the data directory.
-    #[default]
-    Disk,
+    /// In the data directory of a file system: the machine's, or one that a test can break.
+    Disk(Arc<dyn Files>),
     /// In memory, for tests: it outlives the server for as long as somebody keeps the store.
     Memory(MemoryStore),
 }
@@ -66,7 +66,7 @@ impl Machine {
         Self {
             clock: Arc::new(SystemClock::new()),
             random: Arc::new(SystemRandom),
-            store: Store::Disk,
+            store: Store::Disk(Arc::new(SystemFiles)),
             on_fatal: process::exit_after_failure,
         }
     }
@@ -191,7 +191,7 @@ fn root_key(config: &Config, machine: &Machine) -> Result<Option<AccessKey>, Cre
         return Ok(Some(key.clone()));
     }
     match machine.store {
-        Store::Disk => AccessKey::of_directory(&config.data_dir, &*machine.random).map(Some),
+        Store::Disk(_) => AccessKey::of_directory(&config.data_dir, &*machine.random).map(Some),
         Store::Memory(_) => Ok(Some(AccessKey::generate(&*machine.random))),
     }
 }
@@ -205,8 +205,8 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     let options = Options { tail_bytes: config.tail_bytes(), queue_bytes: config.queue_bytes(), ..Options::default() };
     let open = move || -> Result<Opened, rheos_log::OpenError> {
         match store {
-            Store::Disk => {
-                rheos_log::open_disk(&directory, clock, &*random, options, DiskOptions { log_file_bytes: None })
+            Store::Disk(files) => {
+                rheos_log::open_disk(files, &directory, clock, &*random, options, DiskOptions { log_file_bytes: None })
             }
             Store::Memory(store) => rheos_log::open(Arc::new(MemoryMedium::open(&store)), clock, options),
         }

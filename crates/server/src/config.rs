@@ -115,6 +115,8 @@ pub struct Bounds {
     pub body_start_ms: u64,
     /// How fast it has to come from then on, on average, in bytes a second.
     pub body_rate: u64,
+    /// How long a body may wait for memory before its sender is told to come back.
+    pub memory_wait_ms: u64,
     /// How long a client may leave an answer lying before it takes more of it.
     pub write_stall_ms: u64,
     /// How long requests in flight get to finish when the server stops.
@@ -132,7 +134,8 @@ impl Default for Bounds {
             body_bytes: 16 << 20,
             head_ms: 75_000,
             body_start_ms: 20_000,
-            body_rate: 16 << 10,
+            body_rate: 64 << 10,
+            memory_wait_ms: 1000,
             write_stall_ms: 30_000,
             drain_ms: 20_000,
             reads: 8,

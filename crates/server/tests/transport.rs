@@ -267,6 +267,7 @@ async fn a_flood_is_throttled_and_the_server_lives() {
     let server = start(|config| {
         config.memory = 64 << 20;
         config.limits = Limits::Open;
+        config.bounds.memory_wait_ms = 50;
     })
     .await;
     server.create_stream("s", 4).await;

@@ -1,0 +1,154 @@
+//! Power cuts under load, again and again: the whole server on a disk that forgets what was not synced.
+//!
+//! Killing a process (`crates/cli/tests/kill.rs`) leaves the page cache alone, so it cannot show a missing sync. Here the
+//! disk is simulated: at a random operation it stops, and the next round starts on what a power cut could have left.
+//! Writers never retry. With syncs that do nothing the same loop must fail.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use base64_simd::STANDARD;
+use rheos_log::files::sim::{SimFiles, Unsynced};
+use rheos_testkit::{Call, Home, TestServer};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const STREAM: &str = "cut";
+const WRITERS: usize = 4;
+const CUTS: u64 = 60;
+
+/// What is known of the records that were sent: `shard/sequence number` of those acknowledged.
+#[derive(Default)]
+struct Sent {
+    acknowledged: BTreeMap<String, String>,
+    unknown: BTreeSet<String>,
+}
+
+/// SplitMix64: small, and the same everywhere.
+fn dice(state: &mut u64, bound: u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mixed = (*state ^ (*state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (mixed ^ (mixed >> 31)) % bound
+}
+
+async fn start(files: &SimFiles, directory: &Arc<TempDir>) -> TestServer {
+    let home = Home::Simulated(files.clone(), directory.clone());
+    TestServer::start_with(home, |config| config.limits = rheos_types::limits::Profile::Open).await
+}
+
+/// Writes until the log fails.
+async fn write(server: &TestServer, round: u64, writer: usize) -> Sent {
+    let mut sent = Sent::default();
+    let mut connection = server.connect().await;
+    for number in 0.. {
+        let names: Vec<String> = (0..1 + number % 5).map(|at| format!("{round}-{writer}-{number}-{at}")).collect();
+        let records: Vec<Value> =
+            names.iter().map(|name| json!({"PartitionKey": name, "Data": STANDARD.encode_to_string(name)})).collect();
+        let call = Call::new("PutRecords", &json!({"StreamName": STREAM, "Records": records}));
+        connection.send(&server.bytes(&call)).await;
+        let Some(answer) = connection.answer().await else { panic!("a failed log still answers") };
+        if answer.status != 200 {
+            sent.unknown.extend(names);
+            return sent;
+        }
+        for (name, entry) in names.into_iter().zip(answer.json()["Records"].as_array().expect("entries")) {
+            match (entry["ShardId"].as_str(), entry["SequenceNumber"].as_str()) {
+                (Some(shard), Some(number)) => drop(sent.acknowledged.insert(name, format!("{shard}/{number}"))),
+                _ => drop(sent.unknown.insert(name)),
+            }
+        }
+    }
+    sent
+}
+
+/// Every record there is, as `shard/sequence number`. Panics on one that is there twice or out of order.
+async fn read(server: &TestServer) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    let shards = server.ok("ListShards", &json!({"StreamName": STREAM})).await;
+    for shard in shards["Shards"].as_array().expect("shards") {
+        let id = shard["ShardId"].as_str().expect("an id");
+        let mut iterator = server.iterator(STREAM, id, "TRIM_HORIZON").await;
+        let mut last = String::new();
+        loop {
+            let page = server.ok("GetRecords", &json!({"ShardIterator": iterator})).await;
+            for record in page["Records"].as_array().expect("records") {
+                let data = STANDARD.decode_to_vec(record["Data"].as_str().expect("data")).expect("base64");
+                let number = record["SequenceNumber"].as_str().expect("a number").to_owned();
+                assert!(number > last, "{id}: {number} after {last}");
+                let name = String::from_utf8(data).expect("a name");
+                let before = found.insert(name.clone(), format!("{id}/{number}"));
+                assert_eq!(before, None, "{name} is there twice");
+                last = number;
+            }
+            match page["NextShardIterator"].as_str() {
+                Some(next) if page["Records"].as_array().is_some_and(|records| !records.is_empty()) => {
+                    iterator = next.to_owned();
+                }
+                _ => break,
+            }
+        }
+    }
+    found
+}
+
+/// Runs the loop: how many acknowledged records were lost.
+async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
+    let mut state = seed;
+    let mut files = SimFiles::new();
+    let directory = Arc::new(TempDir::new().expect("a temporary directory"));
+    let mut sent = Sent::default();
+    let server = start(&files, &directory).await;
+    server.create_stream(STREAM, 3).await;
+    server.stop().await;
+    for round in 0..count {
+        files = files.crash(Unsynced::Kept);
+        files.ignore_syncs(ignore_syncs);
+        let server = start(&files, &directory).await;
+        files.crash_at(files.operations() + 1 + dice(&mut state, 120));
+        let mut writers = Vec::new();
+        for writer in 0..WRITERS {
+            writers.push(write(&server, round, writer));
+        }
+        let mut writers = writers.into_iter();
+        let (a, b, c, d) = tokio::join!(
+            writers.next().expect("four"),
+            writers.next().expect("four"),
+            writers.next().expect("four"),
+            writers.next().expect("four")
+        );
+        for known in [a, b, c, d] {
+            sent.acknowledged.extend(known.acknowledged);
+            sent.unknown.extend(known.unknown);
+        }
+        server.stop().await;
+        let cut = if dice(&mut state, 2) == 0 { Unsynced::Lost } else { Unsynced::Torn(dice(&mut state, u64::MAX)) };
+        files = files.crash(cut);
+    }
+    let server = start(&files, &directory).await;
+    let found = read(&server).await;
+    server.stop().await;
+    let report =
+        rheos_log::check(&(Arc::new(files) as Arc<dyn rheos_log::files::Files>), directory.path()).expect("checks");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    for name in found.keys() {
+        assert!(sent.acknowledged.contains_key(name) || sent.unknown.contains(name), "nobody wrote {name}");
+    }
+    let lost = sent.acknowledged.iter().filter(|(name, place)| found.get(*name) != Some(*place)).count();
+    (sent.acknowledged.len(), lost)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_power_cut_loses_what_was_acknowledged() {
+    let (acknowledged, lost) = cuts(CUTS, 20_261_123, false).await;
+    assert_eq!(lost, 0, "of {acknowledged} acknowledged records");
+    assert!(acknowledged > CUTS as usize * 20, "the writers hardly came to write: {acknowledged}");
+}
+
+/// The loop would notice a missing `fdatasync`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_syncs_the_loop_fails() {
+    let broken = tokio::spawn(cuts(2, 7, true)).await;
+    let noticed = broken.map_or(true, |(_, lost)| lost > 0);
+    assert!(noticed, "two power cuts without syncs lost nothing");
+}
