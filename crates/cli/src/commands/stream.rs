@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Shard, ShardIteratorType, StreamDescriptionSummary, StreamStatus, StreamSummary};
 use serde_json::json;
 
@@ -12,7 +12,7 @@ use crate::edge;
 use crate::failure::{Failure, Outcome};
 use crate::output::{self, Output, Style, Table};
 use crate::reader::list_shards;
-use crate::units::grouped;
+use crate::reader::time::{milliseconds, rfc3339};
 
 /// How long `--wait` waits: as long as the SDKs' own waiters.
 const WAIT_LIMIT: Duration = Duration::from_secs(180);
@@ -306,7 +306,7 @@ fn share(shard: &Shard) -> f64 {
 }
 
 fn time(time: &DateTime) -> String {
-    time.fmt(DateTimeFormat::DateTime).unwrap_or_else(|_| grouped(time.secs().unsigned_abs()))
+    rfc3339(milliseconds(time))
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 mod merge;
 pub(crate) mod since;
+pub(crate) mod time;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -372,7 +373,7 @@ fn parents(shard: &Shard) -> Vec<String> {
 }
 
 fn owned(shard: &Arc<str>, record: aws_sdk_kinesis::types::Record) -> Record {
-    let arrived_ms = record.approximate_arrival_timestamp().and_then(|time| time.to_millis().ok()).unwrap_or(0);
+    let arrived_ms = record.approximate_arrival_timestamp().map_or(0, time::milliseconds);
     Record {
         shard: shard.clone(),
         sequence: record.sequence_number,

@@ -1,9 +1,9 @@
 //! `-o` of `rheos tail`: how a record is written.
 
-use aws_sdk_kinesis::primitives::{DateTime, DateTimeFormat};
 use serde_json::json;
 
 use crate::reader::Record;
+use crate::reader::time::rfc3339;
 
 /// How records are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn custom(pieces: &[Piece], record: &Record) -> Vec<u8> {
             Piece::Size => bytes.extend_from_slice(record.data.len().to_string().as_bytes()),
             Piece::Sequence => bytes.extend_from_slice(record.sequence.as_bytes()),
             Piece::Shard => bytes.extend_from_slice(record.shard.as_bytes()),
-            Piece::Arrived => bytes.extend_from_slice(arrived(record).as_bytes()),
+            Piece::Arrived => bytes.extend_from_slice(rfc3339(record.arrived_ms).as_bytes()),
         }
     }
     bytes
@@ -131,7 +131,7 @@ fn json(record: &Record) -> serde_json::Value {
         "shard": &*record.shard,
         "sequence": record.sequence,
         "key": record.key,
-        "arrived": arrived(record),
+        "arrived": rfc3339(record.arrived_ms),
     });
     match std::str::from_utf8(&record.data) {
         Ok(text) => value["data"] = text.into(),
@@ -141,7 +141,7 @@ fn json(record: &Record) -> serde_json::Value {
 }
 
 fn table_row(record: &Record, width: usize) -> String {
-    let arrived = arrived(record);
+    let arrived = rfc3339(record.arrived_ms);
     let clock = arrived.get(11..23).unwrap_or(&arrived);
     let shard = record.shard.trim_start_matches("shardId-").trim_start_matches('0');
     let shard = if shard.is_empty() { "0" } else { shard };
@@ -152,13 +152,6 @@ fn table_row(record: &Record, width: usize) -> String {
 /// Text that stays on its line and cannot send anything to the terminal.
 fn shown(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// RFC 3339 in UTC, always with milliseconds, so that it has one width.
-fn arrived(record: &Record) -> String {
-    let seconds = DateTime::from_secs(record.arrived_ms.div_euclid(1000)).fmt(DateTimeFormat::DateTime);
-    let seconds = seconds.unwrap_or_else(|_| record.arrived_ms.to_string());
-    format!("{}.{:03}Z", seconds.trim_end_matches('Z'), record.arrived_ms.rem_euclid(1000))
 }
 
 #[cfg(test)]
