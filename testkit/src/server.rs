@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rheos_log::Fatal;
+use rheos_log::files::SystemFiles;
+use rheos_log::files::sim::SimFiles;
 use rheos_log::medium::memory::MemoryStore;
 use rheos_server::{Config, Machine, Running, Store};
 use rheos_types::{Clock, SystemRandom};
@@ -22,6 +25,8 @@ pub enum Home {
     Memory(MemoryStore),
     /// In a directory that goes with the last clone of it.
     Directory(Arc<TempDir>),
+    /// On a disk that can be made to fail. The root key is then in the directory.
+    Simulated(SimFiles, Arc<TempDir>),
 }
 
 impl Home {
@@ -61,17 +66,21 @@ impl TestServer {
             Home::Memory(store) => Store::Memory(store.clone()),
             Home::Directory(directory) => {
                 config.data_dir = directory.path().join("data");
-                Store::Disk
+                Store::Disk(Arc::new(SystemFiles))
+            }
+            Home::Simulated(files, directory) => {
+                config.data_dir = directory.path().to_path_buf();
+                Store::Disk(Arc::new(files.clone()))
             }
         };
         configure(&mut config);
-        let clock = TestClock::default();
-        let machine = Machine {
-            clock: Arc::new(clock.clone()),
-            random: Arc::new(SystemRandom),
-            store,
-            on_fatal: |fatal| panic!("{fatal}"),
+        // A disk that was told to fail fails the log; any other must not.
+        let on_fatal: fn(&Fatal) = match &home {
+            Home::Simulated(..) => |_| {},
+            Home::Nowhere | Home::Memory(_) | Home::Directory(_) => |fatal| panic!("{fatal}"),
         };
+        let clock = TestClock::default();
+        let machine = Machine { clock: Arc::new(clock.clone()), random: Arc::new(SystemRandom), store, on_fatal };
         let running = rheos_server::start(&config, machine).await.expect("the server starts");
         Self { clock, running, _home: home }
     }

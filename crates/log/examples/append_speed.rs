@@ -6,6 +6,7 @@
 //! ```
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a measurement")]
 
+use rheos_log::files::SystemFiles;
 use rheos_log::medium::disk::DiskOptions;
 use rheos_log::{Change, Log, Options, RecordFlags, RunBuilder, SystemThreads, Transaction, open_disk};
 use rheos_types::{ShardKey, SystemClock, SystemRandom};
@@ -20,6 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let directory = PathBuf::from(arguments.next().ok_or("name a directory")?);
     let seconds = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let opened = open_disk(
+        Arc::new(SystemFiles),
         &directory,
         Arc::new(SystemClock::new()),
         &SystemRandom,

@@ -1,6 +1,6 @@
 //! Ready-made openings: a log on a disk, and a log in memory.
 
-use crate::files::SystemFiles;
+use crate::files::Files;
 use crate::log::{Log, Opened, Options, Spawn, open};
 use crate::medium::OpenError;
 use crate::medium::disk::{Disk, DiskOptions};
@@ -19,18 +19,19 @@ impl Spawn for SystemThreads {
     }
 }
 
-/// Opens the log in `directory`, making it if there is none. Call [`Opened::start`] on it.
+/// Opens the log in `directory` of `files`, making it if there is none. Call [`Opened::start`] on it.
 ///
 /// # Errors
 /// [`OpenError`] says what is wrong and what to do.
 pub fn open_disk(
+    files: Arc<dyn Files>,
     directory: &Path,
     clock: Arc<dyn Clock>,
     random: &dyn Random,
     options: Options,
     disk: DiskOptions,
 ) -> Result<Opened, OpenError> {
-    let medium = Disk::open(Arc::new(SystemFiles), directory, disk, random)?;
+    let medium = Disk::open(files, directory, disk, random)?;
     open(Arc::new(medium), clock, options)
 }
 

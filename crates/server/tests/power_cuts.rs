@@ -14,7 +14,6 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const STREAM: &str = "cut";
-const WRITERS: usize = 4;
 const CUTS: u64 = 60;
 
 /// What is known of the records that were sent: `shard/sequence number` of those acknowledged.
@@ -106,16 +105,11 @@ async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
         files.ignore_syncs(ignore_syncs);
         let server = start(&files, &directory).await;
         files.crash_at(files.operations() + 1 + dice(&mut state, 120));
-        let mut writers = Vec::new();
-        for writer in 0..WRITERS {
-            writers.push(write(&server, round, writer));
-        }
-        let mut writers = writers.into_iter();
         let (a, b, c, d) = tokio::join!(
-            writers.next().expect("four"),
-            writers.next().expect("four"),
-            writers.next().expect("four"),
-            writers.next().expect("four")
+            write(&server, round, 0),
+            write(&server, round, 1),
+            write(&server, round, 2),
+            write(&server, round, 3)
         );
         for known in [a, b, c, d] {
             sent.acknowledged.extend(known.acknowledged);
