@@ -50,6 +50,7 @@ class Server:
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{text}")
             time.sleep(0.01)
         else:
+            self.kill()
             raise AssertionError(f"the server did not start in {START_LIMIT_S} s:\n{text}")
         self.key = None
         if "--dev" not in self.flags:
