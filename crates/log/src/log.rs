@@ -20,6 +20,8 @@ use tokio::sync::oneshot;
 const MAX_APPEND_BYTES: usize = 32 << 20;
 /// How long the writer waits for work before it closes the last batch.
 const IDLE: Duration = Duration::from_secs(1);
+/// How long a start is left in peace, unless a log file is full before.
+const FIRST_HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the housekeeper waits before it looks by itself, such as for a disk that has room again.
 const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// Reads from files that may wait for a reader thread.
@@ -201,14 +203,13 @@ impl Opened {
         spawn.spawn(
             "log-housekeeper",
             Box::new(move || {
-                // At once: the spare file is prepared here, behind the start.
-                loop {
+                // Not at once: the first batches of a start would wait behind the zeros of a spare file.
+                let mut patience = FIRST_HOUSEKEEPING;
+                while shared.housekeeping.wait(patience) {
                     if let Err(error) = housekeeper.step() {
                         tracing::warn!(%error, "housekeeping failed: records stay in the log files, trying again");
                     }
-                    if !shared.housekeeping.wait(HOUSEKEEPING) {
-                        return;
-                    }
+                    patience = HOUSEKEEPING;
                 }
             }),
         )?;

@@ -4,6 +4,12 @@
 //! disk is simulated: at a random operation it stops, and the next round starts on what a power cut could have left.
 //! Writers never retry. With syncs that do nothing the same loop must fail.
 
+#![allow(
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test that cannot go on has failed, and one is meant to"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ pub struct SystemFiles;
 
 impl Files for SystemFiles {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir_all(path)
+        // What is stored belongs to whoever runs the server and to nobody else.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {

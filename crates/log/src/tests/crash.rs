@@ -155,6 +155,20 @@ fn without_fdatasync_the_crash_tests_fail() {
     assert!(lost >= 15, "only {lost} of 16 crashes without syncs were noticed");
 }
 
+#[test]
+fn a_power_cut_at_any_operation_of_the_first_start_leaves_a_directory_that_starts() {
+    for crash_at in 1..14 {
+        for unsynced in [Unsynced::Lost, Unsynced::Kept, Unsynced::Torn(crash_at)] {
+            let files = SimFiles::new();
+            files.crash_at(crash_at);
+            drop(Rig::open(&files, &Arc::default()));
+            let mut rig = Rig::open(&files.crash(unsynced), &Arc::default())
+                .unwrap_or_else(|error| panic!("crash at {crash_at}, {unsynced:?}: {error}"));
+            rig.put("a", "b").expect("and works");
+        }
+    }
+}
+
 /// Rule 1: after a failed sync the batch reads well from the page cache though the disk never had it. Recovery writes it
 /// again and syncs before it serves it.
 #[test]

@@ -10,7 +10,7 @@ mod objects;
 mod scan;
 
 use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
-use crate::batch::{Batch, ParsedBatch, Place};
+use crate::batch::{Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::files::{File, Files, read_exact_at};
 use bytes::Bytes;
 use log_file::FIRST_BATCH;
@@ -77,7 +77,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Disk {
     /// Opens the log in `directory`, making both if they are not there, and keeps every other process out.
     ///
-    /// On `Ok` the open-generation has been raised, durably. Batches have not been read yet: [`Medium::replay`] does.
+    /// On `Ok` the open-generation has been raised, durably (of a new log: with its first file). Batches have not been read
+    /// yet: [`Medium::replay`] does.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do; nothing was changed.
@@ -112,7 +113,7 @@ impl Disk {
             log_files: Vec::new(),
             root: None,
         });
-        if is_new && Self::has_files(&*files, directory).map_err(io_error("cannot list"))? {
+        if is_new && Self::has_lost_its_manifest(&*files, directory).map_err(io_error("cannot read"))? {
             return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
         }
         // Look before anything is changed: a directory of a newer version is left as it is.
@@ -120,7 +121,10 @@ impl Disk {
             log_file::open(&*files, directory, manifest.log_id, listed)?;
         }
         manifest.generation += 1;
-        manifest.store(&*files, directory).map_err(io_error("cannot write the manifest of"))?;
+        // A new log's manifest is first written when it lists the first file.
+        if !is_new {
+            manifest.store(&*files, directory).map_err(io_error("cannot write the manifest of"))?;
+        }
         let disk = Self {
             files,
             directory: directory.to_path_buf(),
@@ -173,10 +177,20 @@ impl Disk {
         })
     }
 
-    /// Whether the directory holds what only an existing log can: its manifest is synced before anything else is made.
-    fn has_files(files: &dyn Files, directory: &Path) -> io::Result<bool> {
-        Ok(files.list(&log_file::directory(directory))?.iter().any(|name| name.ends_with(".log"))
-            || !files.list(&objects::directory(directory))?.is_empty())
+    /// Whether the directory holds what a log has only once its manifest is there: objects, further log files, a batch. A
+    /// first file without one is what an interrupted first start leaves.
+    fn has_lost_its_manifest(files: &dyn Files, directory: &Path) -> io::Result<bool> {
+        let first = log_file::path(directory, 1);
+        let logs = log_file::directory(directory);
+        let mut names = files.list(&logs)?.into_iter().filter(|name| name.ends_with(".log"));
+        if !files.list(&objects::directory(directory))?.is_empty() || names.any(|name| logs.join(name) != first) {
+            return Ok(true);
+        }
+        match files.open(&first).and_then(|file| read_exact_at(&*file, FIRST_BATCH, HEADER)) {
+            Ok(head) => Ok(Header::decode(&head) != HeaderAt::Invalid),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Removes log files that the manifest does not list: prepared ones that a crash kept from being listed.
