@@ -87,6 +87,9 @@ fn nothing_acknowledged_is_lost_by_kills() {
         if !reshards {
             wait_active(&mut server.connect(), STREAM);
             check_lineage(&shards(&mut server.connect()));
+            check_neighbours(&mut server.connect(), round - round % RESHARD_EVERY);
+        } else {
+            change_neighbours(&mut server.connect(), round + 1);
         }
         interrupted += u64::from(one_round(server, reshards, &mut dice, &mut counters, &mut sent));
     }
@@ -116,6 +119,35 @@ fn start(data: &Path, flags: &[&str]) -> Server {
 
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap())
+}
+
+/// Creates a stream of this round and deletes that of the last one: both will be cut by the kill, too.
+fn change_neighbours(caller: &mut Caller, round: u64) {
+    caller.call("CreateStream", &json!({ "StreamName": neighbour(round), "ShardCount": 3 })).unwrap().ok();
+    if round > RESHARD_EVERY {
+        caller.call("DeleteStream", &json!({ "StreamName": neighbour(round - RESHARD_EVERY) })).unwrap().ok();
+    }
+}
+
+/// What was acknowledged of them has come to pass: the stream of that round is there, and those before it are gone.
+fn check_neighbours(caller: &mut Caller, round: u64) {
+    if round == 0 {
+        return;
+    }
+    wait_active(caller, &neighbour(round));
+    let begun = std::time::Instant::now();
+    loop {
+        let names = caller.call("ListStreams", &json!({})).unwrap().ok()["StreamNames"].clone();
+        if names == json!([STREAM, neighbour(round)]) {
+            return;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(60), "{names} in round {round}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+fn neighbour(round: u64) -> String {
+    format!("neighbour-{round}")
 }
 
 /// Writers write, perhaps the stream is being resharded, and the server is killed. Whether a reshard was cut.

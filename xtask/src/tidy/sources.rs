@@ -20,6 +20,11 @@ pub(super) fn check(root: &Path) -> anyhow::Result<Vec<String>> {
         // Deleted but not yet committed, or not text: an image, an archive.
         if let Ok(text) = read(&root.join(name)) {
             findings.extend(check_file(name, &text));
+            if name.ends_with(".md") {
+                let folder = root.join(name);
+                let exists = |target: &str| folder.parent().is_some_and(|folder| folder.join(target).exists());
+                findings.extend(check_links(name, &text, exists));
+            }
         }
     }
     Ok(findings)
@@ -45,6 +50,14 @@ fn check_file(name: &str, text: &str) -> Vec<String> {
             .extend(host.map(|host| format!("{name}:{at}: names the package registry {host}; say the package's name")));
     }
     findings
+}
+
+/// Links of a page to files of the repository, which have to exist.
+fn check_links(name: &str, text: &str, exists: impl Fn(&str) -> bool) -> Vec<String> {
+    let links = text.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(link, _)| link);
+    let files = links.filter(|link| !link.contains("://") && !link.starts_with('#'));
+    let files = files.map(|link| link.split_once('#').map_or(link, |(file, _)| file));
+    files.filter(|file| !exists(file)).map(|file| format!("{name}: links to {file}, which is not there")).collect()
 }
 
 /// Marks of work that was not finished. Put together here, so that this file has none.
@@ -85,6 +98,15 @@ mod tests {
             assert!(check_file("a/model.json", &text).is_empty(), "{mark}");
             assert!(check_file("a/generated/b.rs", &text).is_empty(), "{mark}");
         }
+    }
+
+    #[test]
+    fn links_lead_somewhere() {
+        let text = "[a](there.md) [b](there.md#part) [c](https://example.com/x) [d](#part) [e](lost.md)";
+        assert_eq!(
+            check_links("a.md", text, |file| file == "there.md"),
+            ["a.md: links to lost.md, which is not there"]
+        );
     }
 
     #[test]
