@@ -76,7 +76,7 @@ pub fn check(files: &Arc<dyn Files>, directory: &Path) -> Result<CheckReport, Op
         }
         Err(error) => return Err(error),
     };
-    let objects = DiskObjects { files: files.clone(), directory: directory.to_path_buf() };
+    let objects = DiskObjects::new(files.clone(), directory);
     for snapshot in &root.snapshots {
         match load_snapshot(&objects, snapshot) {
             Ok(_) => report.snapshots += 1,

@@ -9,6 +9,8 @@ mod manifest;
 mod objects;
 mod scan;
 
+pub use objects::DiskObjects;
+
 use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
 use crate::batch::{Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::files::{File, Files, read_exact_at};
@@ -43,6 +45,7 @@ const FRESH: &str = "fresh";
 pub struct Disk {
     files: Arc<dyn Files>,
     directory: PathBuf,
+    objects: DiskObjects,
     log_file_bytes: u64,
     /// Names of this log and of this opening, which every batch carries.
     log_id: u128,
@@ -94,7 +97,8 @@ impl Disk {
             move |source| OpenError::Io { what, file: name, source }
         };
         files.create_dir(&log_file::directory(directory)).map_err(io_error("cannot create"))?;
-        files.create_dir(&objects::directory(directory)).map_err(io_error("cannot create"))?;
+        let objects = DiskObjects::new(files.clone(), directory);
+        objects.create_directory().map_err(io_error("cannot create"))?;
         let lock_path = directory.join("LOCK");
         let lock = files.lock(&lock_path).map_err(io_error("cannot lock"))?;
         let lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
@@ -113,7 +117,7 @@ impl Disk {
             log_files: Vec::new(),
             root: None,
         });
-        if is_new && Self::has_lost_its_manifest(&*files, directory).map_err(io_error("cannot read"))? {
+        if is_new && Self::has_lost_its_manifest(&*files, directory, &objects).map_err(io_error("cannot read"))? {
             return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
         }
         // Look before anything is changed: a directory of a newer version is left as it is.
@@ -128,6 +132,7 @@ impl Disk {
         let disk = Self {
             files,
             directory: directory.to_path_buf(),
+            objects,
             log_file_bytes,
             log_id: manifest.log_id,
             generation: manifest.generation,
@@ -179,11 +184,11 @@ impl Disk {
 
     /// Whether the directory holds what a log has only once its manifest is there: objects, further log files, a batch. A
     /// first file without one is what an interrupted first start leaves.
-    fn has_lost_its_manifest(files: &dyn Files, directory: &Path) -> io::Result<bool> {
+    fn has_lost_its_manifest(files: &dyn Files, directory: &Path, objects: &DiskObjects) -> io::Result<bool> {
         let first = log_file::path(directory, 1);
         let logs = log_file::directory(directory);
         let mut names = files.list(&logs)?.into_iter().filter(|name| name.ends_with(".log"));
-        if !files.list(&objects::directory(directory))?.is_empty() || names.any(|name| logs.join(name) != first) {
+        if !objects.list_objects()?.is_empty() || names.any(|name| logs.join(name) != first) {
             return Ok(true);
         }
         match files.open(&first).and_then(|file| read_exact_at(&*file, FIRST_BATCH, HEADER)) {
@@ -203,7 +208,7 @@ impl Disk {
                 self.files.remove(&path)?;
             }
         }
-        objects::remove_unfinished(&*self.files, &self.directory)
+        self.objects.remove_unfinished()
     }
 
     /// Gives the file that lies under the name `from` an id, names it by it and lists it.
@@ -298,39 +303,17 @@ pub struct CheckedLog {
     pub torn: bool,
 }
 
-/// The objects of a directory, without opening its log: for checking it.
-pub struct DiskObjects {
-    /// The file system.
-    pub files: Arc<dyn Files>,
-    /// The data directory.
-    pub directory: PathBuf,
-}
-
-impl Objects for DiskObjects {
-    fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
-        objects::read(&*self.files, &self.directory, name, offset, length)
-    }
-
-    fn object_len(&self, name: &str) -> io::Result<u64> {
-        objects::len(&*self.files, &self.directory, name)
-    }
-
-    fn list_objects(&self) -> io::Result<Vec<String>> {
-        self.files.list(&objects::directory(&self.directory))
-    }
-}
-
 impl Objects for Disk {
     fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
-        objects::read(&*self.files, &self.directory, name, offset, length)
+        self.objects.read_object(name, offset, length)
     }
 
     fn object_len(&self, name: &str) -> io::Result<u64> {
-        objects::len(&*self.files, &self.directory, name)
+        self.objects.object_len(name)
     }
 
     fn list_objects(&self) -> io::Result<Vec<String>> {
-        self.files.list(&objects::directory(&self.directory))
+        self.objects.list_objects()
     }
 }
 
@@ -485,11 +468,11 @@ impl Medium for Disk {
     }
 
     fn create_object(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
-        objects::create(&self.files, &self.directory, name)
+        self.objects.create(name)
     }
 
     fn delete_object(&self, name: &str) -> io::Result<()> {
-        self.remove_if_there(&objects::directory(&self.directory).join(name))
+        self.objects.delete(name)
     }
 
     fn has_room_for_object(&self, length: u64) -> bool {

@@ -1,6 +1,6 @@
 //! Immutable objects as files in `objects/`: written under a temporary name, synced, renamed, directory synced.
 
-use super::super::ObjectWriter;
+use super::super::{ObjectWriter, Objects};
 use crate::files::{File, Files, read_exact_at};
 use bytes::Bytes;
 use std::io;
@@ -11,48 +11,66 @@ use std::sync::Arc;
 const WRITEBACK_STEP_BYTES: u64 = 1 << 20;
 const UNFINISHED: &str = ".tmp";
 
-pub(super) fn directory(data: &Path) -> PathBuf {
-    data.join("objects")
+/// The objects of a data directory.
+pub struct DiskObjects {
+    files: Arc<dyn Files>,
+    directory: PathBuf,
 }
 
-/// Removes objects that were being written when the process ended.
-pub(super) fn remove_unfinished(files: &dyn Files, data: &Path) -> io::Result<()> {
-    let directory = directory(data);
-    for name in files.list(&directory)? {
-        if name.ends_with(UNFINISHED) {
-            files.remove(&directory.join(name))?;
+impl DiskObjects {
+    /// The objects of the data directory `data`, whether its log is open or not.
+    #[must_use]
+    pub fn new(files: Arc<dyn Files>, data: &Path) -> Self {
+        Self { files, directory: data.join("objects") }
+    }
+
+    pub(super) fn create_directory(&self) -> io::Result<()> {
+        self.files.create_dir(&self.directory)
+    }
+
+    /// Removes objects that were being written when the process ended.
+    pub(super) fn remove_unfinished(&self) -> io::Result<()> {
+        let names = self.list_objects()?;
+        names.iter().filter(|name| name.ends_with(UNFINISHED)).try_for_each(|name| self.delete(name))
+    }
+
+    pub(super) fn create(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
+        let unfinished = format!("{name}{UNFINISHED}");
+        self.delete(&unfinished)?;
+        let file = self.files.create(&self.directory.join(&unfinished))?;
+        Ok(Box::new(Writer {
+            files: self.files.clone(),
+            directory: self.directory.clone(),
+            unfinished: self.directory.join(unfinished),
+            path: self.directory.join(name),
+            file,
+            offset: 0,
+            begun: 0,
+        }))
+    }
+
+    pub(super) fn delete(&self, name: &str) -> io::Result<()> {
+        match self.files.remove(&self.directory.join(name)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
-    Ok(())
 }
 
-pub(super) fn create(files: &Arc<dyn Files>, data: &Path, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
-    let directory = directory(data);
-    let unfinished = directory.join(format!("{name}{UNFINISHED}"));
-    match files.remove(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
+impl Objects for DiskObjects {
+    fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
+        // Opened anew for each read, which is off the hot path: open files stay few however many segments there are.
+        let file = self.files.open(&self.directory.join(name))?;
+        Ok(read_exact_at(&*file, offset, length)?.into())
     }
-    let file = files.create(&unfinished)?;
-    Ok(Box::new(Writer {
-        files: files.clone(),
-        path: directory.join(name),
-        unfinished,
-        directory,
-        file,
-        offset: 0,
-        begun: 0,
-    }))
-}
 
-pub(super) fn read(files: &dyn Files, data: &Path, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
-    // Opened anew for each read, which is off the hot path: open files stay few however many segments there are.
-    let file = files.open(&directory(data).join(name))?;
-    Ok(read_exact_at(&*file, offset, length)?.into())
-}
+    fn object_len(&self, name: &str) -> io::Result<u64> {
+        self.files.open(&self.directory.join(name))?.len_bytes()
+    }
 
-pub(super) fn len(files: &dyn Files, data: &Path, name: &str) -> io::Result<u64> {
-    files.open(&directory(data).join(name))?.len_bytes()
+    fn list_objects(&self) -> io::Result<Vec<String>> {
+        self.files.list(&self.directory)
+    }
 }
 
 struct Writer {
