@@ -239,8 +239,9 @@ fn reshard(caller: &mut Caller, dice: &mut Dice) -> bool {
     let shards = shards(caller);
     let mut open: Vec<&Shard> = shards.iter().filter(|shard| !shard.closed).collect();
     open.sort_by_key(|shard| shard.range.0);
-    let at = dice.below(open.len() as u64 - 1) as usize;
-    let (operation, input) = if open.len() < MAX_SHARDS && dice.below(3) > 0 {
+    let splits = open.len() == 1 || (open.len() < MAX_SHARDS && dice.below(3) > 0);
+    let at = dice.below(open.len() as u64 - u64::from(!splits)) as usize;
+    let (operation, input) = if splits {
         let (low, high) = open[at].range;
         let middle = low + (high - low) / 100 * u128::from(20 + dice.below(60));
         ("SplitShard", json!({ "ShardToSplit": open[at].id, "NewStartingHashKey": middle.to_string() }))
