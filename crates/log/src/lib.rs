@@ -9,7 +9,7 @@
 //! * A log that cannot keep this stops: a failed sync is never tried again.
 //!
 //! # The way of a record
-//! [`RunBuilder`] encodes it once → [`Log::append`] queues it (bounded) → the writer sequences it, lays out one [`batch`]
+//! [`RunBuilder`] encodes it once → [`Log::append`] queues it (bounded) → the writer sequences it, lays out one batch
 //! and makes it durable on the [`medium`] → readers see the same bytes in the tail → when its log file is full the
 //! housekeeper copies them into a segment.
 //!

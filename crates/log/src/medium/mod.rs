@@ -1,5 +1,5 @@
 //! The medium: where the log lives. A handful of methods, each with its guarantee, is all that the engine asks of a
-//! disk, of a bucket or of memory; [`conformance`] holds every medium to them.
+//! disk, of a bucket or of memory; `tests/conformance.rs` holds every medium to them.
 //!
 //! 1. **Durable**: when [`Medium::append`] returns `Ok`, the batch is read at every later opening until it is dropped.
 //! 2. **In order**: batches are numbered without gaps; an opening reads them in order, or refuses.
