@@ -32,20 +32,21 @@ impl Options {
 
 /// What is missing on this machine; installs it first where that is ours to do.
 pub(crate) fn missing() -> Option<String> {
-    let has_python = || {
-        works(Command::new("python3").args(["-c", "import sys, venv, ensurepip; assert sys.version_info >= (3, 9)"]))
-    };
-    if has_python() {
-        return None;
+    if !has_python() && is_ci() && is_root() {
+        // If this does not help, the check below says so.
+        works(Command::new("apt-get").args(["update", "-q"]));
+        works(Command::new("apt-get").args(["install", "-q", "-y", "python3", "python3-venv"]));
     }
-    if is_ci() && is_root() {
-        let installed = works(Command::new("apt-get").args(["update", "-q"]))
-            && works(Command::new("apt-get").args(["install", "-q", "-y", "python3", "python3-venv"]));
-        if installed && has_python() {
-            return None;
-        }
+    if !has_python() {
+        let install = "`apt-get install python3 python3-venv`";
+        return Some(format!("Python 3.9 or newer with its venv module is not installed: {install}"));
     }
-    Some("Python 3.9 or newer with its venv module is not installed: `apt-get install python3 python3-venv`".to_owned())
+    environment().err().map(|error| format!("boto3 and the AWS CLI cannot be installed: {error:#}"))
+}
+
+fn has_python() -> bool {
+    let check = "import sys, venv, ensurepip; assert sys.version_info >= (3, 9)";
+    works(Command::new("python3").args(["-c", check]))
 }
 
 fn is_root() -> bool {
@@ -53,10 +54,9 @@ fn is_root() -> bool {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let folder = target().join("compat");
-    let python = environment(&folder.join("venv"))?;
+    let python = environment()?;
     execute(cargo().args(["build", "--package", "rheos"]))?;
-    let table = folder.join("table.md");
+    let table = target().join("compat/table.md");
     let mut pytest = Command::new(&python);
     pytest.current_dir(root().join("compat")).args(["-m", "pytest", "-q", "-p", "no:cacheprovider"]);
     pytest.env("RHEOS_BIN", target().join("debug/rheos")).env("RHEOS_COMPAT_TABLE", &table);
@@ -69,7 +69,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 /// The Python of an environment that has what `compat/requirements.txt` says, and nothing from an earlier version of it.
-fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
+fn environment() -> anyhow::Result<PathBuf> {
+    let folder = target().join("compat/venv");
     let requirements = root().join("compat/requirements.txt");
     let wanted = read(&requirements)?;
     let python = folder.join("bin/python");
@@ -79,9 +80,9 @@ fn environment(folder: &Path) -> anyhow::Result<PathBuf> {
     {
         return Ok(python);
     }
-    execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    execute(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&folder))?;
     let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement"];
-    execute(Command::new(&python).args(install).arg(&requirements)).context("the clients cannot be installed")?;
+    execute(Command::new(&python).args(install).arg(&requirements))?;
     write(&stamp, &wanted)?;
     Ok(python)
 }
