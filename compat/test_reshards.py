@@ -1,6 +1,8 @@
 """Splits and merges: lineage, and reading parents and children to the end."""
 
+import random
 import threading
+import time
 
 from reading import (
     check_cover,
@@ -184,3 +186,63 @@ def test_nothing_is_lost_while_writers_go_on(server, kinesis, stream):
     for key, found in by_key.items():
         numbers = [int(content.split(b":")[1]) for content in found]
         assert numbers == sorted(set(numbers)), f"the records of {key} are in order, once"
+
+
+def test_consumers_follow_live_reshards(server, kinesis, stream):
+    """Three consumers read while shards split and merge under the writers: each sees every record once, keys in order."""
+    name = stream(2)
+    stop, sent, seen = threading.Event(), {}, [{} for _ in range(3)]
+
+    def write(writer):
+        client, count = server.boto3(), 0
+        while not stop.is_set():
+            entries = [
+                {"PartitionKey": f"writer {writer}, key {at % 5}", "Data": b"%d" % at} for at in range(count, count + 20)
+            ]
+            assert client.put_records(StreamName=name, Records=entries)["FailedRecordCount"] == 0
+            count += 20
+        sent[writer] = count
+
+    def consume(records):
+        client = server.boto3()
+        begun = {shard["ShardId"] for shard in shards(client, name) if "ParentShardId" not in shard}
+        following = {shard: iterator(client, name, shard) for shard in begun}
+        ended, at_rest = set(), False
+        while not at_rest:
+            at_rest = len(sent) == 3
+            for shard, place in list(following.items()):
+                answer = client.get_records(ShardIterator=place, Limit=random.choice([7, 100, 1000]))
+                for record in answer["Records"]:
+                    records.setdefault(record["PartitionKey"], []).append(int(record["Data"]))
+                at_rest = at_rest and not answer["Records"] and answer["MillisBehindLatest"] == 0
+                following[shard] = answer.get("NextShardIterator")
+                children = answer.get("ChildShards", [])
+                assert (following[shard] is None) == bool(children)
+                if children:
+                    at_rest = False
+                    del following[shard]
+                    ended.add(shard)
+                for child in children:
+                    if child["ShardId"] not in begun and set(child["ParentShards"]) <= ended:
+                        begun.add(child["ShardId"])
+                        following[child["ShardId"]] = iterator(client, name, child["ShardId"])
+
+    threads = [threading.Thread(target=write, args=(i,), daemon=True) for i in range(3)]
+    threads += [threading.Thread(target=consume, args=(records,), daemon=True) for records in seen]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + 4
+    while time.monotonic() < deadline:
+        open_now = sorted(open_shards(kinesis, name), key=hash_range)
+        if len(open_now) == 1 or (len(open_now) < 6 and random.random() < 0.6):
+            split(kinesis, name, random.choice(open_now)["ShardId"])
+        else:
+            at = random.randrange(len(open_now) - 1)
+            merge(kinesis, name, open_now[at]["ShardId"], open_now[at + 1]["ShardId"])
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=60)
+    assert len(sent) == 3 and not any(thread.is_alive() for thread in threads)
+    for records in seen:
+        assert sum(map(len, records.values())) == sum(sent.values())
+        assert all(numbers == sorted(set(numbers)) for numbers in records.values())
