@@ -4,8 +4,11 @@
 use crate::change::{Change, Key, Versioned};
 use crate::codec::{Reader, put_bytes, put_text};
 use bytes::Bytes;
-use imbl::OrdMap;
 use rheos_types::ShardKey;
+use rpds::RedBlackTreeMapSync;
+
+/// Keys and values. Cloning is cheap and shares memory.
+pub(crate) type Catalog = RedBlackTreeMapSync<Key, Versioned>;
 
 /// What the log knows of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,9 +37,9 @@ pub(crate) struct State {
     /// The lowest shard key never opened.
     pub(crate) next_shard_key: u64,
     /// The catalog.
-    pub(crate) catalog: OrdMap<Key, Versioned>,
+    pub(crate) catalog: Catalog,
     /// Shards by key.
-    pub(crate) shards: OrdMap<u64, ShardState>,
+    pub(crate) shards: RedBlackTreeMapSync<u64, ShardState>,
 }
 
 impl State {
@@ -46,22 +49,22 @@ impl State {
             Change::Put { key, value } => {
                 self.next_version += 1;
                 let value = Versioned { version: self.next_version, value: value.clone() };
-                self.catalog.insert(key.clone(), value);
+                self.catalog.insert_mut(key.clone(), value);
             }
             Change::Delete { key } => {
                 self.next_version += 1;
-                self.catalog.remove(key);
+                self.catalog.remove_mut(key);
             }
             Change::OpenShard { shard, class } => {
                 self.next_shard_key = self.next_shard_key.max(shard.0.saturating_add(1));
                 if !self.shards.contains_key(&shard.0) {
                     let opened = ShardState { first: 0, next: 0, closed: false, class: *class, last_time_ms: 0 };
-                    self.shards.insert(shard.0, opened);
+                    self.shards.insert_mut(shard.0, opened);
                 }
             }
             Change::CloseShard { shard } => self.with_shard(*shard, |shard| shard.closed = true),
             Change::DropShard { shard } => {
-                self.shards.remove(&shard.0);
+                self.shards.remove_mut(&shard.0);
             }
             Change::TrimShard { shard, below } => {
                 self.with_shard(*shard, |shard| shard.first = shard.first.max(*below));
@@ -90,14 +93,14 @@ impl State {
 
     /// The state as bytes: what a snapshot holds (`docs/format.md`).
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut into = Vec::with_capacity(64 + self.shards.len() * 40 + self.catalog.len() * 256);
+        let mut into = Vec::with_capacity(64 + self.shards.size() * 40 + self.catalog.size() * 256);
         for number in [
             self.batch,
             self.time_ms,
             self.next_version,
             self.next_shard_key,
-            self.catalog.len() as u64,
-            self.shards.len() as u64,
+            self.catalog.size() as u64,
+            self.shards.size() as u64,
         ] {
             into.extend_from_slice(&number.to_le_bytes());
         }
@@ -131,7 +134,7 @@ impl State {
             let key = Key::new(reader.text()?);
             let version = reader.u64()?;
             let value = Bytes::copy_from_slice(reader.bytes()?);
-            state.catalog.insert(key, Versioned { version, value });
+            state.catalog.insert_mut(key, Versioned { version, value });
         }
         for _ in 0..shards {
             let key = reader.u64()?;
@@ -142,7 +145,7 @@ impl State {
                 1 => true,
                 _ => return None,
             };
-            state.shards.insert(key, ShardState { first, next, closed, class, last_time_ms });
+            state.shards.insert_mut(key, ShardState { first, next, closed, class, last_time_ms });
         }
         reader.is_empty().then_some(state)
     }

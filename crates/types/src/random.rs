@@ -11,9 +11,10 @@ pub trait Random: Send + Sync + 'static {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
-    #[expect(clippy::expect_used, reason = "aws-lc's generator fails only where the kernel gives no randomness at all")]
+    // Not aws-lc's generator, which gathers entropy of its own for 35 ms before its first byte: most of a start.
+    #[expect(clippy::expect_used, reason = "fails only where the kernel gives no randomness at all")]
     fn fill(&self, buffer: &mut [u8]) {
-        aws_lc_rs::rand::fill(buffer).expect("the operating system gives random bytes");
+        getrandom::fill(buffer).expect("the operating system gives random bytes");
     }
 }
 

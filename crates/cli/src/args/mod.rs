@@ -20,7 +20,7 @@ const AFTER_HELP: &str = "\
 First steps:
   rheos demo                                  see it work on real data, two minutes
   rheos serve --dev                           a server on 127.0.0.1:4566, any credentials
-  rheos stream create orders --shards 4       in another terminal
+  rheos stream create orders --shards 4 --wait   in another terminal
   seq 1000 | rheos put orders
   rheos tail orders -f
 

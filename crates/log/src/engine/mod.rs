@@ -19,8 +19,7 @@ pub(crate) mod writer;
 use crate::change::{Key, Versioned};
 use crate::log::{Observer, Options};
 use crate::medium::Medium;
-use crate::state::State;
-use imbl::OrdMap;
+use crate::state::{Catalog, State};
 use queue::Queue;
 use rheos_types::Clock;
 use shards::Shards;
@@ -42,7 +41,7 @@ pub(crate) struct Shared {
     pub(crate) ended: tokio::sync::watch::Sender<bool>,
     /// A shard was dropped or trimmed since segments were last looked through.
     pub(crate) something_died: AtomicBool,
-    catalog: RwLock<OrdMap<Key, Versioned>>,
+    catalog: RwLock<Catalog>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
     backlog: Mutex<Backlog>,
     backlog_shrank: Condvar,
@@ -88,11 +87,11 @@ impl Shared {
     }
 
     /// The durable catalog. The map is shared, so this costs next to nothing.
-    pub(crate) fn catalog(&self) -> OrdMap<Key, Versioned> {
+    pub(crate) fn catalog(&self) -> Catalog {
         self.catalog.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_catalog(&self, catalog: OrdMap<Key, Versioned>) {
+    fn set_catalog(&self, catalog: Catalog) {
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) = catalog;
     }
 

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 /// A file system. Errors are the operating system's.
 pub trait Files: Send + Sync + 'static {
-    /// Creates a directory and its parents, for the owner alone; an existing one is fine.
+    /// Creates a directory and its missing parents, for the owner alone and durably; an existing one is fine.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
     /// The names of the files in a directory, in no order.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;

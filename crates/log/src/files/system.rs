@@ -16,8 +16,15 @@ pub struct SystemFiles;
 
 impl Files for SystemFiles {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let missing: Vec<&Path> =
+            path.ancestors().take_while(|path| !path.as_os_str().is_empty() && !path.exists()).collect();
         // What is stored belongs to whoever runs the server and to nobody else.
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+        // Whichever of them are new, their names are in their parents.
+        missing.into_iter().try_for_each(|made| match made.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => self.sync_dir(parent),
+            Some(_) | None => self.sync_dir(Path::new(".")),
+        })
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
