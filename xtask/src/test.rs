@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "dependencies, sizes, marks, links, licences", missing: nothing, run: tidy::run },
     Step { name: "clippy", about: "no warnings, in any target", missing: no_clippy, run: clippy },
     Step { name: "rust", about: "cargo test: crates, crashes, kill -9, full disks", missing: nothing, run: rust },
+    Step { name: "demo", about: "the first command of the README, at full speed", missing: nothing, run: demo },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "boto3 and the AWS CLI against a server", missing: compat::missing, run: compat },
 ];
@@ -133,6 +134,11 @@ fn clippy() -> anyhow::Result<()> {
 
 fn rust() -> anyhow::Result<()> {
     execute(cargo().args(["test", "--workspace"]))
+}
+
+/// As the README has it, but for the profile, which would build everything once more, and the speed.
+fn demo() -> anyhow::Result<()> {
+    execute(cargo().args(["run", "--", "demo", "--speed", "max"]))
 }
 
 fn docs() -> anyhow::Result<()> {
