@@ -141,6 +141,16 @@ pub trait Spawn {
 
 type ReadJob = Box<dyn FnOnce() + Send>;
 
+/// What one stage of a read came to.
+enum Fetched {
+    /// Blocks; none: there is nothing left.
+    Blocks(Vec<Block>),
+    /// The records are not there, or not any more: it is an error only if looking again finds nothing better.
+    Moved(ReadError),
+    /// An error for good.
+    Failed(ReadError),
+}
+
 /// A log. Clones are the same log.
 #[derive(Clone)]
 pub struct Log {
@@ -360,71 +370,70 @@ impl Log {
                 position = position.max(index.first);
                 index.stage(position, left, room)
             };
-            let found = match stage {
-                Stage::End => break,
-                Stage::Memory(blocks) => Ok(blocks),
-                Stage::Log(run) => {
-                    let (medium, place, next) = (self.shared.medium.clone(), run.batch.location, run.next());
-                    let block = self.on_reader(move || run.read_log(&*medium)).await?;
-                    match block {
-                        Ok(Some(block)) => Ok(block.part(position, left, room).into_iter().collect()),
-                        // Recycled under the read: by now a segment has the records. If not, the bytes are damaged.
-                        Ok(None) | Err(_) if tries < READ_TRIES => {
-                            tries += 1;
-                            continue;
-                        }
-                        Ok(None) => Err(ReadError::Damaged {
-                            file: format!("log file {:016x}", place.file_id),
-                            offset: place.offset,
-                            first: position,
-                            next,
-                        }),
-                        Err(error) => Err(error.into()),
-                    }
+            let found = match self.fetch(stage, position, left, room).await? {
+                Fetched::Blocks(found) if found.is_empty() => break,
+                Fetched::Blocks(found) => found,
+                Fetched::Moved(_) if tries < READ_TRIES => {
+                    tries += 1;
+                    continue;
                 }
-                Stage::Segment(run) => {
-                    let (medium, name) = (self.shared.medium.clone(), run.segment.name.clone());
-                    match self.on_reader(move || run.read(&*medium, position, left, room)).await? {
-                        Ok(blocks) => Ok(blocks),
-                        Err(SegmentError::Io(error))
-                            if error.kind() == std::io::ErrorKind::NotFound && tries < READ_TRIES =>
-                        {
-                            tries += 1;
-                            continue;
-                        }
-                        Err(error) => Err(segment_error(name, error)),
-                    }
-                }
-                Stage::Hole { next } => Err(ReadError::Damaged {
-                    file: "the segments of the shard".to_owned(),
-                    offset: 0,
-                    first: position,
-                    next,
-                }),
+                Fetched::Moved(error) | Fetched::Failed(error) if blocks.is_empty() => return Err(error),
+                Fetched::Moved(_) | Fetched::Failed(_) => break,
             };
-            match found {
-                Ok(found) if found.is_empty() => break,
-                Ok(found) => {
-                    let whole = found.iter().all(|block| bytes == 0 || bytes + block.len_bytes() <= max_bytes);
-                    for block in found {
-                        // The first record is always returned; later ones only within the bound.
-                        if bytes > 0 && bytes + block.len_bytes() > max_bytes {
-                            break;
-                        }
-                        records += block.count() as usize;
-                        bytes += block.len_bytes();
-                        position = block.first() + u64::from(block.count());
-                        blocks.push(block);
-                    }
-                    if !whole {
-                        break;
-                    }
+            for block in found {
+                // The first record is always returned; later ones only within the bound.
+                if bytes > 0 && bytes + block.len_bytes() > max_bytes {
+                    return Ok(blocks);
                 }
-                Err(error) if blocks.is_empty() => return Err(error),
-                Err(_) => break,
+                records += block.count() as usize;
+                bytes += block.len_bytes();
+                position = block.first() + u64::from(block.count());
+                blocks.push(block);
             }
         }
         Ok(blocks)
+    }
+
+    /// Gets what a stage of a read points to: up to `left` records and, after the first, up to `room` bytes.
+    ///
+    /// # Errors
+    /// When no reader can be had; then nothing was read.
+    async fn fetch(&self, stage: Stage, position: u64, left: usize, room: usize) -> Result<Fetched, ReadError> {
+        Ok(match stage {
+            Stage::End => Fetched::Blocks(Vec::new()),
+            Stage::Memory(blocks) => Fetched::Blocks(blocks),
+            Stage::Log(run) => {
+                let (medium, place, next) = (self.shared.medium.clone(), run.batch.location, run.next());
+                match self.on_reader(move || run.read_log(&*medium)).await? {
+                    Ok(Some(block)) => Fetched::Blocks(block.part(position, left, room).into_iter().collect()),
+                    // Perhaps recycled under the read: then a segment has the records by now. If not, it is damage.
+                    Ok(None) => Fetched::Moved(ReadError::Damaged {
+                        file: format!("log file {:016x}", place.file_id),
+                        offset: place.offset,
+                        first: position,
+                        next,
+                    }),
+                    Err(error) => Fetched::Moved(error.into()),
+                }
+            }
+            Stage::Segment(run) => {
+                let (medium, name) = (self.shared.medium.clone(), run.segment.name.clone());
+                match self.on_reader(move || run.read(&*medium, position, left, room)).await? {
+                    Ok(blocks) => Fetched::Blocks(blocks),
+                    // Freed under the read.
+                    Err(SegmentError::Io(error)) if error.kind() == std::io::ErrorKind::NotFound => {
+                        Fetched::Moved(error.into())
+                    }
+                    Err(error) => Fetched::Failed(segment_error(name, error)),
+                }
+            }
+            Stage::Hole { next } => Fetched::Failed(ReadError::Damaged {
+                file: "the segments of the shard".to_owned(),
+                offset: 0,
+                first: position,
+                next,
+            }),
+        })
     }
 
     /// The first position whose record arrived at or after `time_ms`; the position behind the last one if there is none.

@@ -73,15 +73,8 @@ impl Streams {
         name: &StreamName,
         hours: u32,
     ) -> Result<(), RetentionError> {
-        check_range(hours)?;
-        self.change(namespace, name, |view| {
-            let existing = view.record.retention_hours;
-            if hours < existing {
-                return Err(RetentionError::Shorter { stream: name.clone(), hours, existing });
-            }
-            self.retention_change(view, hours)
-        })
-        .await
+        let shorter = |existing| RetentionError::Shorter { stream: name.clone(), hours, existing };
+        self.set_retention(namespace, name, hours, |existing| (hours < existing).then(|| shorter(existing))).await
     }
 
     /// Keeps records for less long. The same number of hours is no change, and accepted.
@@ -94,13 +87,22 @@ impl Streams {
         name: &StreamName,
         hours: u32,
     ) -> Result<(), RetentionError> {
+        let longer = |existing| RetentionError::Longer { stream: name.clone(), hours, existing };
+        self.set_retention(namespace, name, hours, |existing| (hours > existing).then(|| longer(existing))).await
+    }
+
+    /// Sets the retention unless `refuse` has something against it, given what it is now.
+    async fn set_retention(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        hours: u32,
+        refuse: impl Fn(u32) -> Option<RetentionError>,
+    ) -> Result<(), RetentionError> {
         check_range(hours)?;
-        self.change(namespace, name, |view| {
-            let existing = view.record.retention_hours;
-            if hours > existing {
-                return Err(RetentionError::Longer { stream: name.clone(), hours, existing });
-            }
-            self.retention_change(view, hours)
+        self.change(namespace, name, |view| match refuse(view.record.retention_hours) {
+            Some(refusal) => Err(refusal),
+            None => self.retention_change(view, hours),
         })
         .await
     }
