@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use http::header::{CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{Method, Request, Response};
 use http_body_util::Full;
@@ -93,6 +93,14 @@ impl Front {
             let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
             refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
         })?;
+        tracing::debug!(
+            operation = asked.operation.name(),
+            protocol = asked.protocol.content_type(),
+            http = ?parts.version,
+            agent = ?parts.headers.get(USER_AGENT),
+            request_id = id.as_str(),
+            "admitted"
+        );
         // 10–13. Types, constraints, existence and state, limits.
         let output = dispatch(&inside.kinesis, asked.operation, caller, body).await.map_err(|fault| {
             self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
