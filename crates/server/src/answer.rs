@@ -1,5 +1,9 @@
 //! Answers, and the headers that all of them have.
 
+mod body;
+
+pub(crate) use body::Body;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64_simd::STANDARD;
@@ -10,7 +14,6 @@ use http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, DATE, ORIGIN,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
-use http_body_util::Full;
 use rheos_types::time::civil;
 use rheos_types::{Clock, Random};
 use rheos_wire::error::{ErrorBody, ErrorReply};
@@ -22,19 +25,18 @@ const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
 const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amz-request-id,x-amz-id-2,x-amzn-ErrorMessage,Date";
 
 /// What is sent, apart from the headers that every answer has.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) error_type: Option<&'static str>,
-    pub(crate) body: Bytes,
+    pub(crate) body: Body,
 }
 
 impl Answer {
     /// Success.
-    pub(crate) fn ok(body: Bytes, protocol: Protocol) -> Self {
-        let content_type = Some(protocol.content_type());
-        Self { status: StatusCode::OK, content_type, error_type: None, body }
+    pub(crate) fn ok(content_type: &'static str, body: impl Into<Body>) -> Self {
+        Self { status: StatusCode::OK, content_type: Some(content_type), error_type: None, body: body.into() }
     }
 
     /// An error, in the protocol of the request.
@@ -43,7 +45,7 @@ impl Answer {
     }
 
     fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, error_type: None, body: Bytes::new() }
+        Self { status, content_type: None, error_type: None, body: Bytes::new().into() }
     }
 }
 
@@ -53,7 +55,7 @@ impl From<ErrorReply> for Answer {
             status: StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             content_type: reply.content_type,
             error_type: reply.error_type,
-            body: reply.body,
+            body: reply.body.into(),
         }
     }
 }
@@ -126,7 +128,7 @@ impl Envelope {
     }
 
     /// An answer with the headers that all have; `asked` are the request's.
-    pub(crate) fn seal(&self, answer: Answer, id: &RequestId, asked: &HeaderMap) -> Response<Full<Bytes>> {
+    pub(crate) fn seal(&self, answer: Answer, id: &RequestId, asked: &HeaderMap) -> Response<Body> {
         let mut response = self.plain(answer);
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.id.clone());
@@ -139,8 +141,8 @@ impl Envelope {
     }
 
     /// An answer to something that is no call: without ids.
-    pub(crate) fn plain(&self, answer: Answer) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(answer.body));
+    pub(crate) fn plain(&self, answer: Answer) -> Response<Body> {
+        let mut response = Response::new(answer.body);
         *response.status_mut() = answer.status;
         let headers = response.headers_mut();
         headers.insert(DATE, self.date());
@@ -154,7 +156,7 @@ impl Envelope {
     }
 
     /// What a browser asks before it asks: anything may be asked from anywhere, as credentials decide.
-    pub(crate) fn preflight(&self, id: &RequestId, asked: &HeaderMap) -> Response<Full<Bytes>> {
+    pub(crate) fn preflight(&self, id: &RequestId, asked: &HeaderMap) -> Response<Body> {
         let mut response = self.plain(Answer::empty(StatusCode::OK));
         let headers = response.headers_mut();
         headers.insert(REQUEST_ID, id.id.clone());
@@ -173,17 +175,17 @@ impl Envelope {
     }
 
     /// A body that is larger than any may be.
-    pub(crate) fn too_large(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn too_large(&self) -> Response<Body> {
         self.last(Answer::empty(StatusCode::PAYLOAD_TOO_LARGE))
     }
 
     /// A body that did not come in time.
-    pub(crate) fn too_slow(&self) -> Response<Full<Bytes>> {
+    pub(crate) fn too_slow(&self) -> Response<Body> {
         self.last(Answer::empty(StatusCode::REQUEST_TIMEOUT))
     }
 
     /// An answer after which the connection is of no more use.
-    fn last(&self, answer: Answer) -> Response<Full<Bytes>> {
+    fn last(&self, answer: Answer) -> Response<Body> {
         let mut response = self.plain(answer);
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response

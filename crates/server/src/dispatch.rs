@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use rheos_wire::codec::json;
 use rheos_wire::{ErrorBody, Operation};
 
@@ -11,7 +12,16 @@ use crate::fault::Fault;
 use crate::listener::detach;
 use crate::services::kinesis::{self, Kinesis};
 
-/// Does an operation: the body of its answer, or what went wrong.
+/// What an operation answers with.
+pub(crate) enum Output {
+    /// A body.
+    Whole(Bytes),
+    /// Frames of an event stream, as they come.
+    #[expect(dead_code, reason = "SubscribeToShard is on its way")]
+    Events(BoxStream<'static, Bytes>),
+}
+
+/// Does an operation: its answer, or what went wrong.
 ///
 /// Whatever changes a stream is detached: a client that hangs up does not stop it half-way. Puts are not: the log has
 /// all of their records, or none, before they wait for the first time.
@@ -20,13 +30,13 @@ pub(crate) async fn dispatch(
     operation: Operation,
     caller: Caller,
     body: Bytes,
-) -> Result<Bytes, Fault> {
+) -> Result<Output, Fault> {
     use Operation as O;
 
     macro_rules! read {
         ($module:ident) => {{
             let output = kinesis::$module::run(service, &caller, json::decode(&body)?).await?;
-            Ok(json::encode(&output)?)
+            Ok(Output::Whole(json::encode(&output)?))
         }};
     }
     macro_rules! change {
@@ -36,14 +46,14 @@ pub(crate) async fn dispatch(
             let service = service.clone();
             let work = detach(async move { kinesis::$module::run(&service, &caller, input).await });
             let output = work.await.map_err(|_| Fault::broken_off())??;
-            Ok(json::encode(&output)?)
+            Ok(Output::Whole(json::encode(&output)?))
         }};
     }
 
     match operation {
-        O::PutRecord => kinesis::put_record::run(service, &caller, &body).await,
-        O::PutRecords => kinesis::put_records::run(service, &caller, &body).await,
-        O::GetRecords => kinesis::get_records::run(service, &caller, json::decode(&body)?).await,
+        O::PutRecord => kinesis::put_record::run(service, &caller, &body).await.map(Output::Whole),
+        O::PutRecords => kinesis::put_records::run(service, &caller, &body).await.map(Output::Whole),
+        O::GetRecords => kinesis::get_records::run(service, &caller, json::decode(&body)?).await.map(Output::Whole),
         O::GetShardIterator => read!(get_shard_iterator),
 
         O::DescribeLimits => read!(describe_limits),

@@ -7,19 +7,18 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::request::Parts;
 use http::{Method, Request, Response};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use rheos_types::Clock;
 use rheos_wire::content_type::ContentType;
 use rheos_wire::operation::{Access, Plane};
-use rheos_wire::{ErrorBody, ErrorCode, Operation, Protocol, front};
+use rheos_wire::{ErrorBody, ErrorCode, Operation, Protocol, event_stream, front};
 
 use crate::admission::{Admission, Held};
-use crate::answer::{Answer, Envelope, RequestId, overloaded};
+use crate::answer::{Answer, Body, Envelope, RequestId, overloaded};
 use crate::auth::Authenticator;
 use crate::body::{self, BodyError};
 use crate::config::Bounds;
-use crate::dispatch::dispatch;
+use crate::dispatch::{Output, dispatch};
 use crate::fault::FaultLog;
 use crate::health::{self, Stage};
 use crate::services::kinesis::Kinesis;
@@ -49,7 +48,7 @@ pub(crate) struct ClientGone;
 
 impl Front {
     /// Answers a request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, ClientGone> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, ClientGone> {
         let (parts, body) = request.into_parts();
         if let Some(answer) = health::answer(&parts.method, parts.uri.path(), &self.stage) {
             return Ok(self.envelope.plain(answer));
@@ -106,8 +105,13 @@ impl Front {
             self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
             refuse(&fault.body)
         })?;
-        let output = carry(held, output, asked.operation).map_err(|error| refuse(&error))?;
-        Ok(Answer::ok(output, asked.protocol))
+        match output {
+            Output::Whole(body) => {
+                let body = carry(held, body, asked.operation).map_err(|error| refuse(&error))?;
+                Ok(Answer::ok(asked.protocol.content_type(), body))
+            }
+            Output::Events(events) => Ok(Answer::ok(event_stream::CONTENT_TYPE, Body::Pieces(events))),
+        }
     }
 }
 

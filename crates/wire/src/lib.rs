@@ -12,6 +12,7 @@
 //! | [`shape`] | what those tables are made of |
 //! | [`value`], [`mod@check`], [`constraints`], [`typed`] | a body as a tree; its types; its constraints; as a typed input |
 //! | [`scalar`] | blobs and timestamps |
+//! | [`event_stream`] | the frames of an answer that goes on |
 //! | [`error`] | error codes, bodies and whole error answers |
 //!
 //! A request goes through `front`, `sigv4` and `codec`, in this order. What comes out of `codec` satisfies everything
@@ -22,6 +23,7 @@ pub mod codec;
 pub mod constraints;
 pub mod content_type;
 pub mod error;
+pub mod event_stream;
 pub mod front;
 pub mod generated;
 pub mod operation;
