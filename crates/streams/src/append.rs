@@ -25,8 +25,9 @@ const ROUTES: usize = 16;
 pub struct Entry<'a> {
     /// What it carries.
     pub data: &'a [u8],
-    /// What decides its shard, unless `explicit_hash_key` does.
-    pub partition_key: &'a str,
+    /// What decides its shard, unless `explicit_hash_key` does. None is not an empty one: it is stored and read as
+    /// absent, by a stream that takes records without.
+    pub partition_key: Option<&'a str>,
     /// A decimal number below 2^128.
     pub explicit_hash_key: Option<&'a str>,
 }
@@ -34,12 +35,12 @@ pub struct Entry<'a> {
 impl Entry<'_> {
     /// What counts against limits.
     fn bytes(&self) -> usize {
-        self.data.len() + self.partition_key.len()
+        self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
     fn hash_key(&self) -> Result<HashKey, InvalidExplicitHashKey> {
         match self.explicit_hash_key {
-            None => Ok(HashKey::of_partition_key(self.partition_key)),
+            None => Ok(HashKey::of_partition_key(self.partition_key.unwrap_or_default())),
             Some(text) => HashKey::parse(text).map_err(|error| InvalidExplicitHashKey { value: error.0 }),
         }
     }
@@ -93,6 +94,9 @@ pub enum PutError {
     /// There is no such stream, or it is not in service.
     #[error(transparent)]
     NotFound(#[from] StreamNotFound),
+    /// It has no partition key, and the stream's records need one.
+    #[error("no partition key")]
+    NoPartitionKey,
     /// The explicit hash key is none.
     #[error(transparent)]
     HashKey(#[from] InvalidExplicitHashKey),
@@ -131,6 +135,12 @@ pub enum PutRecordsError {
     /// There is no such stream, or it is not in service.
     #[error(transparent)]
     NotFound(#[from] StreamNotFound),
+    /// A record has no partition key, and the stream's records need one.
+    #[error("record {index}: no partition key")]
+    NoPartitionKey {
+        /// Which, counted from 0.
+        index: usize,
+    },
     /// An explicit hash key is none.
     #[error(transparent)]
     HashKey(#[from] InvalidExplicitHashKey),
@@ -172,6 +182,9 @@ impl Streams {
         sequence_number_for_ordering: Option<&str>,
     ) -> Result<Stored, PutError> {
         let view = self.serving(namespace, name)?;
+        if entry.partition_key.is_none() {
+            return Err(PutError::NoPartitionKey);
+        }
         let (bytes, limit_bytes) = (entry.bytes(), max_record_bytes(&view));
         if bytes > limit_bytes {
             return Err(PutError::TooLarge { bytes, limit_bytes });
@@ -206,6 +219,9 @@ impl Streams {
         entries: &[Entry<'_>],
     ) -> Result<Vec<Outcome>, PutRecordsError> {
         let view = self.serving(namespace, name)?;
+        if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none()) {
+            return Err(PutRecordsError::NoPartitionKey { index });
+        }
         check_sizes(entries, max_record_bytes(&view))?;
         let hash_keys = entries.iter().map(Entry::hash_key).collect::<Result<Vec<_>, _>>()?;
         let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); entries.len()];
@@ -380,10 +396,10 @@ impl Batch {
 impl Group {
     fn encode(&self, view: &StreamView, entries: &[Entry<'_>]) -> Run {
         let records = || self.records.iter().map(|index| &entries[*index as usize]);
-        let encoded = records().map(|entry| RunBuilder::encoded_len(Some(entry.partition_key), entry.data));
+        let encoded = records().map(|entry| RunBuilder::encoded_len(entry.partition_key, entry.data));
         let mut run = RunBuilder::with_capacity(view.open[self.open].record.key, encoded.sum());
         for entry in records() {
-            run.push(Some(entry.partition_key), entry.data, RecordFlags::NONE);
+            run.push(entry.partition_key, entry.data, RecordFlags::NONE);
         }
         run.finish()
     }

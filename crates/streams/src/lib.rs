@@ -28,6 +28,8 @@ mod create;
 mod delete;
 mod describe;
 mod facts;
+#[cfg_attr(not(test), expect(dead_code, reason = "UpdateShardCount and UpdateStreamMode come next"))]
+mod history;
 mod iterator;
 mod list_shards;
 mod list_streams;

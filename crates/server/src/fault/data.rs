@@ -53,6 +53,7 @@ impl From<PutError> for Fault {
     fn from(error: PutError) -> Self {
         match error {
             PutError::NotFound(fact) => fact.into(),
+            PutError::NoPartitionKey => no_partition_key("partitionKey"),
             PutError::HashKey(key) => invalid_hash_key(&key.value),
             PutError::Ordering { namespace, stream, value } => Self::invalid(format!(
                 "ExclusiveMinimumSequenceNumber {value} used in PutRecord on stream {stream} under account {} is \
@@ -73,6 +74,9 @@ impl From<PutRecordsError> for Fault {
     fn from(error: PutRecordsError) -> Self {
         match error {
             PutRecordsError::NotFound(fact) => fact.into(),
+            PutRecordsError::NoPartitionKey { index } => {
+                no_partition_key(&format!("records.{}.member.partitionKey", index + 1))
+            }
             PutRecordsError::HashKey(key) => invalid_hash_key(&key.value),
             PutRecordsError::RecordTooLarge { index, bytes, limit_bytes } => {
                 too_large(&format!("records.{}.member.data", index + 1), bytes, limit_bytes)
@@ -83,6 +87,15 @@ impl From<PutRecordsError> for Fault {
             PutRecordsError::Log(error) => log_fault(error, ErrorCode::ProvisionedThroughputExceeded),
         }
     }
+}
+
+/// In the words of the model's constraints, of which this was one before there were streams that spread records by
+/// themselves.
+fn no_partition_key(path: &str) -> Fault {
+    let message = format!(
+        "1 validation error detected: Value null at '{path}' failed to satisfy constraint: Member must not be null"
+    );
+    Fault::new(ErrorCode::Validation, message)
 }
 
 /// A number that is no hash key.

@@ -37,10 +37,6 @@ impl From<RequestError> for Fault {
                 );
                 Self::new(ErrorCode::AccessDenied, message)
             }
-            RequestError::NoPartitionKey { path } => {
-                let rule = "failed to satisfy constraint: Member must not be null";
-                Self::new(ErrorCode::Validation, format!("1 validation error detected: Value null at '{path}' {rule}"))
-            }
             RequestError::FilterNeeds { filter, member } => {
                 Self::invalid(format!("{member} must be provided when the type of ShardFilter is {filter}."))
             }

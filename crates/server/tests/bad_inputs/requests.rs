@@ -4,7 +4,7 @@ use rheos_testkit::Call;
 use serde_json::{Value, json};
 
 use crate::Says::{All, Exactly, Nothing};
-use crate::{Row, SERIALIZATION, UNKNOWN, VALIDATION, call, row};
+use crate::{NOT_FOUND, Row, SERIALIZATION, UNKNOWN, VALIDATION, call, row};
 
 pub(crate) fn malformed() -> Vec<Row> {
     let raw = |body: &str| Call::raw("DescribeStream", body);
@@ -217,6 +217,12 @@ pub(crate) fn constraints() -> Vec<Row> {
             "no partition key",
             call("PutRecord", json!({"StreamName": "s", "Data": ""})),
             "1 validation error detected: Value null at 'partitionKey' failed to satisfy constraint: Member must not be null",
+        ),
+        row(
+            "no partition key, and no stream that could do without",
+            call("PutRecord", json!({"StreamName": "nobody", "Data": ""})),
+            NOT_FOUND,
+            Exactly("Stream nobody under account 000000000000 not found."),
         ),
         validation(
             "no partition key in the second record",

@@ -3,7 +3,7 @@
 use super::*;
 
 fn entry<'a>(data: &'a [u8], key: &'a str) -> Entry<'a> {
-    Entry { data, partition_key: key, explicit_hash_key: None }
+    Entry { data, partition_key: Some(key), explicit_hash_key: None }
 }
 
 #[tokio::test]
@@ -119,4 +119,19 @@ async fn numbers_grow_and_the_number_to_exceed_is_checked() {
     let elsewhere = |s| SequenceNumber::of_record(ShardId(3), s, 7, s).to_string();
     put(Some(&elsewhere(START_MS / 1000 - 2 * 3600))).await.unwrap();
     assert!(matches!(put(Some(&elsewhere(START_MS / 1000 + 10))).await, Err(PutError::Ordering { .. })));
+}
+
+/// Absent is not empty: an empty key is one (the server refuses it before it comes here), none is none.
+#[tokio::test]
+async fn a_record_without_partition_key_is_refused_and_nothing_of_its_call_is_written() {
+    let bench = Bench::open().await;
+    let a = bench.create("a", 1).await;
+    let keyless = Entry { data: b"x", partition_key: None, explicit_hash_key: Some("5") };
+    let refused = bench.streams.put_record(&bench.ns, &a, keyless, None).await;
+    assert!(matches!(refused, Err(PutError::NoPartitionKey)), "{refused:?}");
+    let refused = bench.streams.put_records(&bench.ns, &a, &[entry(b"y", "k"), keyless]).await;
+    assert!(matches!(refused, Err(PutRecordsError::NoPartitionKey { index: 1 })), "{refused:?}");
+    let nowhere = bench.streams.put_record(&bench.ns, &name_of("b"), keyless, None).await;
+    assert!(matches!(nowhere, Err(PutError::NotFound(_))), "the stream is looked up first");
+    assert_eq!(bench.drain(&a, "0").await.0, [""; 0]);
 }

@@ -10,7 +10,7 @@ async fn a_stream_goes_from_creating_to_active_to_deleting_to_gone() {
     assert_eq!(bench.status(&a), Some(Status::Creating));
     assert_eq!(bench.describe(&a).shards, [], "no shards to see yet");
     assert_eq!(bench.describe(&a).stream.open_shards, 0);
-    let entry = Entry { data: b"x", partition_key: "k", explicit_hash_key: None };
+    let entry = Entry { data: b"x", partition_key: Some("k"), explicit_hash_key: None };
     assert!(matches!(bench.streams.put_record(&bench.ns, &a, entry, None).await, Err(PutError::NotFound(_))));
     assert!(matches!(bench.streams.put_records(&bench.ns, &a, &[entry]).await, Err(PutRecordsError::NotFound(_))));
     assert!(matches!(bench.iterator(&a, "0", IteratorKind::Latest).await, Err(IteratorError::NotFound(_))));

@@ -126,13 +126,13 @@ impl Bench {
     }
 
     pub(crate) async fn put(&self, stream: &StreamName, key: &str, data: &str) -> Stored {
-        let entry = Entry { data: data.as_bytes(), partition_key: key, explicit_hash_key: None };
+        let entry = Entry { data: data.as_bytes(), partition_key: Some(key), explicit_hash_key: None };
         self.streams.put_record(&self.ns, stream, entry, None).await.unwrap()
     }
 
     /// Puts a record where a hash key says.
     pub(crate) async fn put_at(&self, stream: &StreamName, hash_key: &str, data: &str) -> Stored {
-        let entry = Entry { data: data.as_bytes(), partition_key: "k", explicit_hash_key: Some(hash_key) };
+        let entry = Entry { data: data.as_bytes(), partition_key: Some("k"), explicit_hash_key: Some(hash_key) };
         self.streams.put_record(&self.ns, stream, entry, None).await.unwrap()
     }
 

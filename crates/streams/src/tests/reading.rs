@@ -9,7 +9,7 @@ async fn a_limit_cuts_within_a_block_and_the_next_iterator_goes_on_there() {
     let texts_in: Vec<String> = (0..10).map(|n| n.to_string()).collect();
     let entries: Vec<_> = texts_in
         .iter()
-        .map(|text| Entry { data: text.as_bytes(), partition_key: "k", explicit_hash_key: None })
+        .map(|text| Entry { data: text.as_bytes(), partition_key: Some("k"), explicit_hash_key: None })
         .collect();
     bench.streams.put_records(&bench.ns, &a, &entries).await.unwrap();
     let mut iterator = bench.iterator(&a, "0", IteratorKind::TrimHorizon).await.unwrap();

@@ -132,7 +132,8 @@ async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
     bench.settle().await;
     let hashes = [5, 2000, u128::MAX, 5, 999, 1000].map(HashKey);
     let texts_in = ["0", "1", "2", "3", "4", "5"];
-    let entries = texts_in.map(|text| Entry { data: text.as_bytes(), partition_key: "k", explicit_hash_key: None });
+    let entries =
+        texts_in.map(|text| Entry { data: text.as_bytes(), partition_key: Some("k"), explicit_hash_key: None });
     let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); 6];
     bench.streams.append(before.clone(), &entries, &hashes, &mut outcomes).await.unwrap();
     let shards: Vec<_> = outcomes
@@ -175,7 +176,7 @@ async fn the_order_of_a_key_survives_splits_and_merges_under_load() {
                 let texts: Vec<_> = (0..3).map(|i| format!("{key}:{}", n * 3 + i)).collect();
                 let entries: Vec<_> = texts
                     .iter()
-                    .map(|text| Entry { data: text.as_bytes(), partition_key: &key, explicit_hash_key: None })
+                    .map(|text| Entry { data: text.as_bytes(), partition_key: Some(&key), explicit_hash_key: None })
                     .collect();
                 let view = streams.stream(&ns, &a).unwrap();
                 assert_eq!(view.open[0].record.range.start, HashKey(0));

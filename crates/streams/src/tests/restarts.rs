@@ -57,7 +57,7 @@ async fn a_reshard_cut_in_two_is_finished_and_loses_no_reader() {
     bench.log.commit(steps).await.unwrap()[0].as_ref().unwrap();
     bench.restart().await;
 
-    let entry = Entry { data: b"y", partition_key: "k", explicit_hash_key: None };
+    let entry = Entry { data: b"y", partition_key: Some("k"), explicit_hash_key: None };
     assert!(matches!(bench.streams.put_record(&bench.ns, &a, entry, None).await, Err(PutError::NoOpenShard)));
     let outcomes = bench.streams.put_records(&bench.ns, &a, &[entry]).await.unwrap();
     assert!(matches!(outcomes[..], [Outcome::Failed(Failure::NoOpenShard)]));

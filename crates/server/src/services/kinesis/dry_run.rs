@@ -8,14 +8,20 @@ use super::{Kinesis, RequestError};
 use crate::auth::Caller;
 use crate::fault::{Fault, invalid_hash_key};
 
-/// What a put of these entries would be answered with, limits apart. `too_large` makes the error for an entry (counted
-/// from 0), its bytes and the largest that the stream takes.
+/// What is wrong with one entry.
+pub(super) enum Refusal {
+    NoPartitionKey,
+    TooLarge { bytes: usize, limit_bytes: usize },
+}
+
+/// What a put of these entries would be answered with, limits apart. `refused` makes the error for an entry (counted
+/// from 0) and what is wrong with it.
 pub(super) fn put(
     kinesis: &Kinesis,
     caller: &Caller,
     stream: &StreamName,
     entries: &[Entry<'_>],
-    too_large: impl Fn(usize, usize, usize) -> Fault,
+    refused: impl Fn(usize, Refusal) -> Fault,
 ) -> Fault {
     let not_found = || StreamNotFound { namespace: caller.namespace.clone(), stream: stream.clone() };
     let stream = match kinesis.streams.describe_stream_summary(&caller.namespace, stream) {
@@ -26,13 +32,16 @@ pub(super) fn put(
         return not_found().into();
     }
     let limit_bytes = stream.max_record_kib as usize * 1024;
+    if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none()) {
+        return refused(index, Refusal::NoPartitionKey);
+    }
     for (index, entry) in entries.iter().enumerate() {
         if let Some(key) = entry.explicit_hash_key.filter(|key| HashKey::parse(key).is_err()) {
             return invalid_hash_key(key);
         }
-        let bytes = entry.data.len() + entry.partition_key.len();
+        let bytes = entry.data.len() + entry.partition_key.map_or(0, str::len);
         if bytes > limit_bytes {
-            return too_large(index, bytes, limit_bytes);
+            return refused(index, Refusal::TooLarge { bytes, limit_bytes });
         }
     }
     RequestError::WouldHaveSucceeded.into()

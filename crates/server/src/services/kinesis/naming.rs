@@ -26,8 +26,6 @@ pub(crate) enum RequestError {
     OtherRegion { arn: StreamArn, region: Region },
     /// The ARN is of another account, which has not let this one in.
     OtherAccount { principal: String, action: &'static str, arn: StreamArn },
-    /// A record without partition key.
-    NoPartitionKey { path: String },
     /// A filter without what it filters by.
     FilterNeeds { filter: &'static str, member: &'static str },
     /// A setting that only streams in ON_DEMAND mode have.

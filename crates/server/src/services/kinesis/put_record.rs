@@ -4,8 +4,9 @@ use bytes::Bytes;
 use rheos_streams::{Entry, PutError};
 use rheos_wire::codec::json;
 
+use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, RequestError, dry_run, text};
+use super::{Kinesis, text};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -13,15 +14,17 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Resu
     let mut arena = Vec::new();
     let input = json::put_record(body, &mut arena)?;
     let stream = target!(PutRecord, input).resolve(caller)?;
-    let missing = || RequestError::NoPartitionKey { path: "partitionKey".to_owned() };
     let entry = Entry {
         data: &arena[input.record.data.clone()],
-        partition_key: input.record.partition_key.as_deref().ok_or_else(missing)?,
+        partition_key: input.record.partition_key.as_deref(),
         explicit_hash_key: input.record.explicit_hash_key.as_deref(),
     };
     if input.dry_run == Some(true) {
-        let too_large = |_, bytes, limit_bytes| PutError::TooLarge { bytes, limit_bytes }.into();
-        return Err(dry_run::put(kinesis, caller, &stream, &[entry], too_large));
+        let refused = |_, refusal| match refusal {
+            Refusal::NoPartitionKey => PutError::NoPartitionKey.into(),
+            Refusal::TooLarge { bytes, limit_bytes } => PutError::TooLarge { bytes, limit_bytes }.into(),
+        };
+        return Err(dry_run::put(kinesis, caller, &stream, &[entry], refused));
     }
     let ordering = input.sequence_number_for_ordering.as_deref();
     let stored = kinesis.streams.put_record(&caller.namespace, &stream, entry, ordering).await?;

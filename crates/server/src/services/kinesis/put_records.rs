@@ -5,8 +5,9 @@ use rheos_streams::{Entry, LogError, Outcome, PutRecordsError};
 use rheos_types::{ShardId, StreamName};
 use rheos_wire::codec::json::{self, PutOutcome, PutRecordsRef, PutRecordsWriter};
 
+use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, RequestError, dry_run, text};
+use super::{Kinesis, text};
 use crate::auth::Caller;
 use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits};
 
@@ -14,11 +15,15 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Resu
     let mut arena = Vec::new();
     let input = json::put_records(body, &mut arena)?;
     let stream = target!(PutRecords, input).resolve(caller)?;
-    let entries = entries(&input, &arena)?;
+    let entries = entries(&input, &arena);
     if input.dry_run == Some(true) {
-        let too_large =
-            |index, bytes, limit_bytes| PutRecordsError::RecordTooLarge { index, bytes, limit_bytes }.into();
-        return Err(dry_run::put(kinesis, caller, &stream, &entries, too_large));
+        let refused = |index, refusal| match refusal {
+            Refusal::NoPartitionKey => PutRecordsError::NoPartitionKey { index }.into(),
+            Refusal::TooLarge { bytes, limit_bytes } => {
+                PutRecordsError::RecordTooLarge { index, bytes, limit_bytes }.into()
+            }
+        };
+        return Err(dry_run::put(kinesis, caller, &stream, &entries, refused));
     }
     match kinesis.streams.put_records(&caller.namespace, &stream, &entries).await {
         Ok(outcomes) => Ok(write(&outcomes, caller, &stream)),
@@ -28,16 +33,13 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Resu
     }
 }
 
-fn entries<'a>(input: &'a PutRecordsRef<'_>, arena: &'a [u8]) -> Result<Vec<Entry<'a>>, RequestError> {
-    let entry = |(index, record): (usize, &'a json::RecordRef<'_>)| {
-        let missing = || RequestError::NoPartitionKey { path: format!("records.{}.member.partitionKey", index + 1) };
-        Ok(Entry {
-            data: &arena[record.data.clone()],
-            partition_key: record.partition_key.as_deref().ok_or_else(missing)?,
-            explicit_hash_key: record.explicit_hash_key.as_deref(),
-        })
+fn entries<'a>(input: &'a PutRecordsRef<'_>, arena: &'a [u8]) -> Vec<Entry<'a>> {
+    let entry = |record: &'a json::RecordRef<'_>| Entry {
+        data: &arena[record.data.clone()],
+        partition_key: record.partition_key.as_deref(),
+        explicit_hash_key: record.explicit_hash_key.as_deref(),
     };
-    input.records.iter().enumerate().map(entry).collect()
+    input.records.iter().map(entry).collect()
 }
 
 fn write(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
