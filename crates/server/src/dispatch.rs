@@ -71,6 +71,7 @@ pub(crate) async fn dispatch(
         O::MergeShards => change!(merge_shards),
         O::RemoveTagsFromStream => change!(remove_tags_from_stream),
         O::SplitShard => change!(split_shard),
+        O::UpdateShardCount => change!(update_shard_count),
 
         // To come with the issue "The whole Kinesis API". The code is one that no client retries.
         O::AcknowledgeDeadLetterQueueRecords
@@ -108,7 +109,6 @@ pub(crate) async fn dispatch(
         | O::UpdateMaxRecordSize
         | O::UpdateQueue
         | O::UpdateQueueRecordsVisibility
-        | O::UpdateShardCount
         | O::UpdateStreamMode
         | O::UpdateStreamRecordDistributionStrategy
         | O::UpdateStreamWarmThroughput => Err(ErrorBody::not_implemented(operation).into()),

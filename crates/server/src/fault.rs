@@ -8,12 +8,14 @@
 //! | [`control`] | the verbs that change and describe streams |
 //! | [`data`] | the verbs that move records |
 //! | [`request`] | what is wrong with a request before any verb is called |
+//! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`record`] | faults in our own log |
 
 mod control;
 mod data;
 mod record;
 mod request;
+mod shape;
 
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 //!
 //! A field is added with `#[serde(default)]`; one is never renamed or given another meaning.
 
+use crate::history::History;
 use bytes::Bytes;
 use rheos_log::{Change, Condition, Key};
 use rheos_types::{AccountId, HashKey, HashRange, Namespace, Region, SequenceNumber, ShardId, ShardKey, StreamName};
@@ -107,6 +108,16 @@ pub(crate) struct StreamRecord {
     pub(crate) horizon_ms: u64,
     /// What is under way.
     pub(crate) pending: Option<Pending>,
+    /// When its number of shards was changed lately.
+    #[serde(default)]
+    pub(crate) shard_count_updates: History,
+}
+
+impl StreamRecord {
+    /// The record with a change under way that is due at `due_ms`; until then the stream is UPDATING.
+    pub(crate) fn updating(&self, due_ms: u64, intent: Intent) -> Self {
+        Self { status: Status::Updating, pending: Some(Pending { due_ms, intent }), ..self.clone() }
+    }
 }
 
 /// A change that takes time: what is to be done when it is due. Whatever it is, doing it twice is doing it once.
@@ -125,19 +136,10 @@ pub(crate) enum Intent {
     Split { shard: ShardId, at: HashKey },
     /// Close `shard` and the `adjacent` one above it; open one child for both ranges.
     Merge { shard: ShardId, adjacent: ShardId },
+    /// Split and merge until there are so many shards, all of one size.
+    Scale { shards: u32 },
     /// Free the name.
     Remove,
-}
-
-impl Intent {
-    /// Whether the intent closes `shard`.
-    pub(crate) fn closes(&self, id: ShardId) -> bool {
-        match self {
-            Self::Split { shard, .. } => *shard == id,
-            Self::Merge { shard, adjacent } => *shard == id || *adjacent == id,
-            Self::Settle | Self::Remove => false,
-        }
-    }
 }
 
 /// A shard.
@@ -170,6 +172,13 @@ pub(crate) struct Child {
     pub(crate) range: HashRange,
     pub(crate) parents: Vec<ShardId>,
     pub(crate) created_s: u64,
+}
+
+impl Child {
+    /// Whether it has been opened, in the stream of `record`: a number that is used is never used again.
+    pub(crate) fn is_open_in(&self, record: &StreamRecord) -> bool {
+        self.id.0 < record.next_shard
+    }
 }
 
 impl ShardRecord {

@@ -8,6 +8,7 @@ use crate::catalog::{
     retired_key, shard_key, stream_key,
 };
 use crate::facts::OverShardLimit;
+use crate::history::History;
 use crate::open::Streams;
 use crate::tags::{TagRefusal, check_tags};
 use rheos_log::{Change, Condition, Key, LogError, Transaction};
@@ -143,6 +144,7 @@ impl Streams {
             tags: request.tags.clone(),
             horizon_ms: 0,
             pending: Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle }),
+            shard_count_updates: History::default(),
         };
         let mut changes = vec![put(stream_key(namespace, request.name), &record)];
         for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {

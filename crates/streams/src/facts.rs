@@ -85,6 +85,18 @@ pub struct OverShardLimit {
     pub additional: u32,
 }
 
+/// It has been done as often as it may be done in 24 hours. Nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("it has been done {limit} times to stream {stream} in 24 hours")]
+pub struct TooOften {
+    /// Where the stream is.
+    pub namespace: Namespace,
+    /// The stream.
+    pub stream: StreamName,
+    /// How often it may be done.
+    pub limit: u32,
+}
+
 /// A shard's published limit is used up for now. Nothing happened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("rate exceeded for {shard} of stream {stream}")]

@@ -28,16 +28,18 @@ mod create;
 mod delete;
 mod describe;
 mod facts;
-#[cfg_attr(not(test), expect(dead_code, reason = "UpdateShardCount and UpdateStreamMode come next"))]
 mod history;
 mod iterator;
 mod list_shards;
 mod list_streams;
 mod open;
+mod plan;
 mod read;
+mod reshape;
 mod reshard;
 mod retention;
 mod retention_clock;
+mod shard_count;
 mod tags;
 mod tick;
 mod view;
@@ -52,7 +54,7 @@ pub use delete::DeleteError;
 pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo};
 pub use facts::{
     HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed, ShardIdInvalid,
-    ShardNotFound, StreamNotFound, TokenError,
+    ShardNotFound, StreamNotFound, TokenError, TooOften,
 };
 pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
 pub use list_shards::{ListShards, ListShardsError, ShardFilter, ShardPage, ShardsToken};
@@ -63,5 +65,6 @@ pub use reshard::{MergeError, SplitError};
 pub use retention::RetentionError;
 pub use rheos_log::LogError;
 pub use rheos_types::token::ShardIterator;
+pub use shard_count::{ShardCountChange, ShardCountError};
 pub use tags::{TagError, TagPage, TagRefusal};
 pub use tick::{Tick, TickProblem};

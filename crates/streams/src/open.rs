@@ -127,12 +127,26 @@ impl Streams {
     where
         E: From<StreamNotFound> + From<LogError>,
     {
+        self.change_and_tell(namespace, name, |view| Ok((decide(view)?, ()))).await
+    }
+
+    /// As [`Self::change`], and answers what was said of the decision that was carried out.
+    pub(crate) async fn change_and_tell<T, E>(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        decide: impl Fn(&StreamView) -> Result<(Option<Transaction>, T), E>,
+    ) -> Result<T, E>
+    where
+        E: From<StreamNotFound> + From<LogError>,
+    {
         for _ in 0..ATTEMPTS {
             let view = self.stream(namespace, name)?;
-            let Some(mut transaction) = decide(&view)? else { return Ok(()) };
+            let (transaction, told) = decide(&view)?;
+            let Some(mut transaction) = transaction else { return Ok(told) };
             transaction.conditions.push(expect(stream_key(namespace, name), Some(view.version)));
             if self.commit(transaction).await?.is_ok() {
-                return Ok(());
+                return Ok(told);
             }
         }
         // Whoever changes one stream sixteen times at once is asked to come back; nothing has happened.

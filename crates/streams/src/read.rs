@@ -190,8 +190,8 @@ impl Streams {
 /// open yet (a reshard that a crash has cut in two): the reader then stays.
 fn children(view: &StreamView, shard: &ShardView) -> Option<Vec<ChildShard>> {
     let closed = shard.record.closed.as_ref()?;
-    let under_way = view.record.pending.as_ref().is_some_and(|pending| pending.intent.closes(shard.id));
-    (!under_way).then(|| closed.children.iter().map(ChildShard::of).collect())
+    let opened = closed.children.iter().all(|child| child.is_open_in(&view.record));
+    opened.then(|| closed.children.iter().map(ChildShard::of).collect())
 }
 
 /// What of the blocks is answered.

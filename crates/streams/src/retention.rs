@@ -4,7 +4,7 @@
 //! the horizon from the moment that the commit is durable, so that a decrease makes old records unreadable at once; the
 //! log learns of it by the next check of what has expired.
 
-use crate::catalog::{Intent, Pending, Status};
+use crate::catalog::Intent;
 use crate::facts::{NotActive, StreamNotFound};
 use crate::open::{Streams, put_stream};
 use crate::view::StreamView;
@@ -112,11 +112,9 @@ impl Streams {
             return Ok(None);
         }
         view.require_active()?;
-        let mut record = view.record.clone();
+        let mut record = view.record.updating(self.due_ms(), Intent::Settle);
         record.horizon_ms = self.horizon_ms(&record);
         record.retention_hours = hours;
-        record.status = Status::Updating;
-        record.pending = Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle });
         let mut changes = vec![put_stream(view, &record)];
         let open = view.open.iter();
         changes.extend(open.map(|shard| Change::SetShardClass { shard: shard.record.key, class: hours }));

@@ -18,8 +18,10 @@ use std::sync::{Arc, PoisonError};
 
 /// When what failed is tried again.
 const RETRY_MS: u64 = 1000;
-/// How many streams' transitions ride in one commit.
+/// How many streams' transitions ride in one commit, unless they are large.
 const TRANSITIONS_PER_COMMIT: usize = 64;
+/// With so many changes a commit is large enough.
+const CHANGES_PER_COMMIT: usize = 1024;
 /// How many shards one step looks at for what has expired, before transitions get their turn again.
 const SHARDS_PER_STEP: usize = 256;
 /// How many seconds a deleted stream's last create second is kept under its name. After that, wall time is so far beyond
@@ -123,13 +125,22 @@ impl Streams {
         let is_due = |due_ms: u64| due_ms <= now_ms || due_ms > horizon_ms;
         let mut due = self.views.pending();
         due.retain(|view| view.record.pending.as_ref().is_some_and(|pending| is_due(pending.due_ms)));
-        for streams in due.chunks(TRANSITIONS_PER_COMMIT) {
-            let transactions = streams.iter().flat_map(|view| self.transition(view)).collect();
+        let (mut transactions, mut streams, mut changes) = (Vec::new(), 0, 0);
+        let mut due = due.iter().peekable();
+        while let Some(view) = due.next() {
+            let steps = self.transition(view);
+            changes += steps.iter().map(|step| step.changes.len()).sum::<usize>();
+            transactions.extend(steps);
+            streams += 1;
+            if due.peek().is_some() && streams < TRANSITIONS_PER_COMMIT && changes < CHANGES_PER_COMMIT {
+                continue;
+            }
             // A conflict: somebody changed the stream just now (deleted it, say). If something is due still, the next
             // step finds it.
-            if let Err(source) = self.log.commit(transactions).await {
-                problems.push(TickProblem::Transitions { streams: streams.len(), source });
+            if let Err(source) = self.log.commit(std::mem::take(&mut transactions)).await {
+                problems.push(TickProblem::Transitions { streams, source });
             }
+            (streams, changes) = (0, 0);
         }
     }
 
@@ -138,7 +149,7 @@ impl Streams {
         let key = stream_key(&view.namespace, &view.name);
         let conditions = vec![expect(key.clone(), Some(view.version))];
         match &pending.intent {
-            Intent::Split { .. } | Intent::Merge { .. } => self.reshard(view, &pending.intent),
+            Intent::Split { .. } | Intent::Merge { .. } | Intent::Scale { .. } => self.reshape(view, &pending.intent),
             Intent::Settle => {
                 let mut record = view.record.clone();
                 record.status = Status::Active;

@@ -10,7 +10,8 @@ use crate::buckets::ShardBuckets;
 use crate::catalog::{
     SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode, parse_shard_key, parse_stream_key,
 };
-use crate::facts::{NotActive, ShardIdInvalid, StreamNotFound};
+use crate::facts::{NotActive, ShardIdInvalid, StreamNotFound, TooOften};
+use crate::history::History;
 use rheos_log::{Key, Observer, Versioned};
 use rheos_types::limits::{Limits, Profile};
 use rheos_types::{HashKey, Namespace, ShardId, StreamName};
@@ -95,6 +96,19 @@ impl StreamView {
 
     pub(crate) fn not_active(&self) -> NotActive {
         NotActive { namespace: self.namespace.clone(), stream: self.name.clone(), status: self.record.status }
+    }
+
+    /// What is done to the stream at `now_ms` and was done when `history` says, if it may be done once more.
+    pub(crate) fn require_seldom(
+        &self,
+        history: &History,
+        limit: Option<u32>,
+        now_ms: u64,
+    ) -> Result<History, TooOften> {
+        match limit.filter(|_| !history.allows(limit, now_ms)) {
+            Some(limit) => Err(TooOften { namespace: self.namespace.clone(), stream: self.name.clone(), limit }),
+            None => Ok(history.with(now_ms)),
+        }
     }
 
     pub(crate) fn not_found(&self) -> StreamNotFound {

@@ -32,6 +32,9 @@ pub const DEFAULT_SHARDS: u32 = 4;
 /// On-demand streams in an account.
 pub const ON_DEMAND_STREAMS: u32 = 50;
 
+/// Open shards of one stream, at most, that UpdateShardCount makes.
+pub const SHARD_COUNT: u32 = 10_000;
+
 /// Which of the service's artificial limits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
@@ -55,6 +58,8 @@ impl Profile {
                 reads_per_s: Some(5),
                 shards_per_account: 20_000,
                 streams_creating: Some(5),
+                shard_count_factor: Some(2),
+                shard_count_updates_per_day: Some(10),
             },
             Self::Open => Limits {
                 write_bytes_per_s: None,
@@ -63,6 +68,8 @@ impl Profile {
                 reads_per_s: None,
                 shards_per_account: 1_000_000,
                 streams_creating: None,
+                shard_count_factor: None,
+                shard_count_updates_per_day: None,
             },
         }
     }
@@ -83,4 +90,8 @@ pub struct Limits {
     pub shards_per_account: u32,
     /// Streams that may be in CREATING at a time.
     pub streams_creating: Option<u32>,
+    /// By which factor at most UpdateShardCount makes a stream larger or smaller.
+    pub shard_count_factor: Option<u32>,
+    /// UpdateShardCount calls on one stream in 24 hours.
+    pub shard_count_updates_per_day: Option<u32>,
 }

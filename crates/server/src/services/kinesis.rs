@@ -23,6 +23,7 @@ pub(crate) mod put_record;
 pub(crate) mod put_records;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
+pub(crate) mod update_shard_count;
 
 use std::sync::Arc;
 

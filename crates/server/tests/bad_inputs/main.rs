@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
 
 mod requests;
+mod shape;
 mod state;
 
 use rheos_testkit::{Call, TestServer};
@@ -48,6 +49,7 @@ fn rows(iterator_of_nothing: &str, old_iterator: &str) -> Vec<Row> {
     rows.extend(requests::constraints());
     rows.extend(requests::authentication());
     rows.extend(state::state());
+    rows.extend(shape::shape());
     rows.extend(state::reads(iterator_of_nothing, old_iterator));
     rows
 }

@@ -8,6 +8,7 @@ mod reading;
 mod resharding;
 mod restarts;
 mod retention;
+mod shard_counts;
 
 use crate::*;
 use rheos_log::{Log, memory_log};
@@ -101,8 +102,13 @@ impl Bench {
     /// Lets all that is under way come to its end.
     pub(crate) async fn settle(&self) {
         self.clock.advance(self.config.transition_ms);
-        let tick = self.streams.tick().await;
-        assert!(tick.problems.is_empty(), "{:?}", tick.problems);
+        loop {
+            let tick = self.streams.tick().await;
+            assert!(tick.problems.is_empty(), "{:?}", tick.problems);
+            if tick.next_ms > self.clock.wall_ms() {
+                return;
+            }
+        }
     }
 
     /// Asks for a stream, which is then CREATING.

@@ -51,7 +51,7 @@ async fn a_reshard_cut_in_two_is_finished_and_loses_no_reader() {
     bench.clock.advance(100);
     let view = bench.streams.stream(&bench.ns, &a).unwrap();
     let Some(Pending { intent, .. }) = &view.record.pending else { panic!("{view:?}") };
-    let mut steps = bench.streams.reshard(&view, intent);
+    let mut steps = bench.streams.reshape(&view, intent);
     assert_eq!(steps.len(), 2);
     steps.truncate(1);
     bench.log.commit(steps).await.unwrap()[0].as_ref().unwrap();
@@ -86,7 +86,7 @@ async fn a_step_that_is_done_twice_is_done_once() {
     bench.clock.advance(100);
     let view = bench.streams.stream(&bench.ns, &a).unwrap();
     let intent = Intent::Split { shard: ShardId(0), at: rheos_types::HashKey(1000) };
-    let again = bench.streams.reshard(&view, &intent);
+    let again = bench.streams.reshape(&view, &intent);
     assert!(bench.streams.tick().await.problems.is_empty());
     let results = bench.log.commit(again).await.unwrap();
     assert!(results.iter().all(Result::is_err), "{results:?}");
