@@ -109,13 +109,15 @@ macro_rules! calls {
         /// A body after it has been an input of its operation; nothing for operations without types.
         #[cfg(test)]
         pub(crate) fn round_trip(
+            protocol: crate::Protocol,
             operation: Operation,
             body: &[u8],
         ) -> Option<Result<bytes::Bytes, crate::ErrorBody>> {
-            use crate::codec::json;
+            use crate::codec::{decode, encode};
             match operation {
                 $(Operation::$operation => {
-                    Some(json::decode::<structures::$input>(body).and_then(|input| json::encode(&input)))
+                    let input = decode::<structures::$input>(protocol, body);
+                    Some(input.and_then(|input| encode(protocol, &input)))
                 })*
                 _ => None,
             }

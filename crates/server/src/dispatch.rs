@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
-use rheos_wire::codec::json;
+use rheos_wire::codec::{decode, encode};
+use rheos_wire::front::Asked;
 use rheos_wire::{ErrorBody, Operation};
 
 use crate::auth::Caller;
@@ -27,33 +28,37 @@ pub(crate) enum Output {
 /// all of their records, or none, before they wait for the first time.
 pub(crate) async fn dispatch(
     service: &Arc<Kinesis>,
-    operation: Operation,
+    asked: Asked,
     caller: Caller,
     body: Bytes,
 ) -> Result<Output, Fault> {
     use Operation as O;
 
+    let Asked { operation, protocol } = asked;
     macro_rules! read {
         ($module:ident) => {{
-            let output = kinesis::$module::run(service, &caller, json::decode(&body)?).await?;
-            Ok(Output::Whole(json::encode(&output)?))
+            let output = kinesis::$module::run(service, &caller, decode(protocol, &body)?).await?;
+            Ok(Output::Whole(encode(protocol, &output)?))
         }};
     }
     macro_rules! change {
         ($module:ident) => {{
-            let input = json::decode(&body)?;
+            let input = decode(protocol, &body)?;
             drop(body);
             let service = service.clone();
             let work = detach(async move { kinesis::$module::run(&service, &caller, input).await });
             let output = work.await.map_err(|_| Fault::broken_off())??;
-            Ok(Output::Whole(json::encode(&output)?))
+            Ok(Output::Whole(encode(protocol, &output)?))
         }};
     }
 
     match operation {
-        O::PutRecord => kinesis::put_record::run(service, &caller, &body).await.map(Output::Whole),
-        O::PutRecords => kinesis::put_records::run(service, &caller, &body).await.map(Output::Whole),
-        O::GetRecords => kinesis::get_records::run(service, &caller, json::decode(&body)?).await.map(Output::Whole),
+        O::PutRecord => kinesis::put_record::run(service, &caller, protocol, &body).await.map(Output::Whole),
+        O::PutRecords => kinesis::put_records::run(service, &caller, protocol, &body).await.map(Output::Whole),
+        O::GetRecords => {
+            let input = decode(protocol, &body)?;
+            kinesis::get_records::run(service, &caller, protocol, input).await.map(Output::Whole)
+        }
         O::GetShardIterator => read!(get_shard_iterator),
 
         O::DescribeLimits => read!(describe_limits),

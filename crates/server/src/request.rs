@@ -79,9 +79,6 @@ impl Front {
         // 3–7. Method, body at all, content type, target.
         let asked = front::open(&parts.method, &parts.headers, &body)?;
         let refuse = |error: &ErrorBody| Answer::error(error, asked.protocol);
-        if !asked.protocol.is_supported() {
-            return Err(refuse(&ErrorBody::bare(ErrorCode::Serialization)));
-        }
         let inside = self.inside.get().ok_or_else(|| {
             let message = "The server is starting. Nothing was done; try again.";
             refuse(&ErrorBody::new(ErrorCode::ServiceUnavailable, message))
@@ -101,7 +98,7 @@ impl Front {
             "admitted"
         );
         // 10–13. Types, constraints, existence and state, limits.
-        let output = dispatch(&inside.kinesis, asked.operation, caller, body).await.map_err(|fault| {
+        let output = dispatch(&inside.kinesis, asked, caller, body).await.map_err(|fault| {
             self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
             refuse(&fault.body)
         })?;

@@ -6,9 +6,9 @@ use std::time::Instant;
 
 use base64_simd::STANDARD;
 use http::HeaderMap;
-use rheos_wire::codec::json::{PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, put_record, put_records};
+use rheos_wire::codec::{Json, PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, put_record, put_records};
 use rheos_wire::sigv4::{Credentials, RequestHead, SecretKey, SigningKeyCache, parse, sign, verify};
-use rheos_wire::{Timestamp, codec::json};
+use rheos_wire::{Protocol, Timestamp, codec::json};
 
 const NOW: i64 = 1_440_938_160_000;
 
@@ -51,21 +51,21 @@ fn main() {
     let mut arena = Vec::new();
     measure("decode PutRecords", body.len(), || {
         arena.clear();
-        black_box(put_records(&body, &mut arena).unwrap());
+        black_box(put_records(Protocol::Json, &body, &mut arena).unwrap());
     });
     measure("decode PutRecords, slow path", body.len(), || {
         black_box(json::decode::<rheos_wire::generated::PutRecordsInput>(&body).unwrap());
     });
     measure("decode PutRecord", one.len(), || {
         arena.clear();
-        black_box(put_record(one, &mut arena).unwrap());
+        black_box(put_record(Protocol::Json, one, &mut arena).unwrap());
     });
 
     let mut out = Vec::new();
     let number = "49590338271490256608559692538361571095921575989136588898";
     measure("encode PutRecords output", 500 * 120, || {
         out.clear();
-        let mut writer = PutRecordsWriter::begin(&mut out, 500);
+        let mut writer = PutRecordsWriter::<Json>::begin(&mut out, 500);
         for _ in 0..500 {
             writer.push(PutOutcome::Stored { shard_id: "shardId-000000000000", sequence_number: number });
         }
@@ -74,7 +74,7 @@ fn main() {
     let data = vec![7; 1024];
     measure("encode GetRecords output", 500 * 1024, || {
         out.clear();
-        let mut writer = RecordsWriter::begin(&mut out, 500 * 1024);
+        let mut writer = RecordsWriter::<Json>::begin(&mut out, 500 * 1024);
         for _ in 0..500 {
             writer.push(&RecordFields {
                 sequence_number: number,

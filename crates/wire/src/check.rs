@@ -36,9 +36,9 @@ pub fn check(shape: &'static Shape, value: Value) -> Result<Value, ErrorBody> {
         (Kind::String, value @ Value::String(_)) => Ok(value),
         (Kind::String, value) => Err(no_conversion(&value, "an String")),
 
-        (Kind::Integer, Value::Number(number)) => Ok(whole(number).clamp(i32::MIN.into(), i32::MAX.into()).into()),
+        (Kind::Integer, Value::Number(number)) => Ok(number.whole().clamp(i32::MIN.into(), i32::MAX.into()).into()),
         (Kind::Integer, value) => Err(no_conversion(&value, "an Integer")),
-        (Kind::Long, Value::Number(number)) => Ok(whole(number).into()),
+        (Kind::Long, Value::Number(number)) => Ok(number.whole().into()),
         (Kind::Long, value) => Err(no_conversion(&value, "an Long")),
 
         (Kind::Boolean, value @ Value::Bool(_)) => Ok(value),
@@ -93,15 +93,6 @@ fn map(element: &'static Shape, values: Vec<(String, Value)>) -> Result<Value, E
         }
     }
     Ok(Value::Map(checked))
-}
-
-/// Fractions are cut off downwards; what is too large or too small becomes the largest or smallest.
-fn whole(number: Number) -> i64 {
-    match number {
-        Number::Int(number) => number,
-        #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
-        Number::Float(number) => number.floor() as i64,
-    }
 }
 
 fn truth(text: &str) -> Result<bool, ErrorBody> {

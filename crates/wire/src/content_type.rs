@@ -17,14 +17,6 @@ impl Protocol {
             Self::Cbor => "application/x-amz-cbor-1.1",
         }
     }
-
-    /// Whether requests in it can be decoded. Errors can be written in every protocol.
-    pub const fn is_supported(self) -> bool {
-        match self {
-            Self::Json => true,
-            Self::Cbor => false,
-        }
-    }
 }
 
 /// A content type, as far as it matters.

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
+use crate::codec::cbor;
 use crate::content_type::Protocol;
 use crate::text::push_json_string;
 
@@ -173,31 +174,18 @@ impl ErrorBody {
         out.into()
     }
 
-    /// The same map in CBOR (RFC 8949): texts with their lengths, nothing else.
+    /// The same map in CBOR.
     pub fn to_cbor(&self) -> Bytes {
         let mut out = Vec::with_capacity(64 + self.message.as_ref().map_or(0, |message| message.len()));
-        out.push(if self.message.is_some() { 0xa2 } else { 0xa1 });
-        push_cbor_text(&mut out, "__type");
-        push_cbor_text(&mut out, self.code.wire_name());
+        cbor::push_map(&mut out, 1 + u64::from(self.message.is_some()));
+        cbor::push_text(&mut out, "__type");
+        cbor::push_text(&mut out, self.code.wire_name());
         if let Some(message) = &self.message {
-            push_cbor_text(&mut out, self.code.message_member());
-            push_cbor_text(&mut out, message);
+            cbor::push_text(&mut out, self.code.message_member());
+            cbor::push_text(&mut out, message);
         }
         out.into()
     }
-}
-
-fn push_cbor_text(out: &mut Vec<u8>, text: &str) {
-    const TEXT: u8 = 3 << 5;
-    match text.len() {
-        length @ 0..=23 => out.push(TEXT | u8::try_from(length).unwrap_or(0)),
-        length => {
-            // Eight bytes of length are not the shortest form for a short text, and are as valid.
-            out.push(TEXT | 27);
-            out.extend_from_slice(&(length as u64).to_be_bytes());
-        }
-    }
-    out.extend_from_slice(text.as_bytes());
 }
 
 /// A whole answer that is an error: what the server has to send, apart from the headers that every answer has.
@@ -277,7 +265,7 @@ mod tests {
         assert_eq!(&error.to_cbor()[..8], b"\xa1\x66__type");
         assert_eq!(error.to_cbor().len(), 8 + 1 + 22);
         let long = ErrorBody::new(ErrorCode::Validation, "x".repeat(300)).to_cbor();
-        assert_eq!(&long[long.len() - 309..][..9], b"\x7b\0\0\0\0\0\0\x01\x2c");
+        assert_eq!(&long[long.len() - 303..][..3], b"\x79\x01\x2c");
     }
 
     #[test]

@@ -7,7 +7,7 @@
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 
-use crate::codec::json;
+use crate::codec::{self, json};
 use crate::content_type::{ContentType, Protocol};
 use crate::error::{ErrorBody, ErrorCode, ErrorReply};
 use crate::operation::Operation;
@@ -53,20 +53,16 @@ pub fn open(method: &Method, headers: &HeaderMap, body: &[u8]) -> Result<Asked, 
     let refuse = |code| Err(ErrorReply::of(&ErrorBody::bare(code), protocol));
     match operation {
         Some(operation) => Ok(Asked { operation, protocol }),
-        None if protocol == Protocol::Json && !json::is_object(body) => refuse(ErrorCode::Serialization),
+        None if !codec::is_map(protocol, body) => refuse(ErrorCode::Serialization),
         None => refuse(ErrorCode::UnknownOperation),
     }
 }
 
 impl Asked {
-    /// Whether the body is an object at all. An authentication error is answered with SerializationException instead
-    /// when it is not; nobody else need ask, as decoding finds out by itself.
+    /// Whether the body is a map at all. An authentication error is answered with SerializationException instead when it
+    /// is not; nobody else need ask, as decoding finds out by itself.
     pub fn is_readable(self, body: &[u8]) -> bool {
-        match self.protocol {
-            Protocol::Json => json::is_object(body),
-            // Not decoded yet, so nothing can be said against it.
-            Protocol::Cbor => true,
-        }
+        codec::is_map(self.protocol, body)
     }
 }
 

@@ -78,6 +78,9 @@ impl<'de> Deserialize<'de> for Blob {
     }
 }
 
+/// The name of the newtype that a [`Timestamp`] is to binary formats, so that they can mark it as one.
+pub(crate) const TIMESTAMP: &str = "rheos_wire::Timestamp";
+
 /// A point in time in milliseconds since 1970: seconds with a fraction in JSON, whole milliseconds in binary protocols.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(pub i64);
@@ -105,9 +108,11 @@ impl Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        if !serializer.is_human_readable() || self.0 % 1000 == 0 {
-            let divisor = if serializer.is_human_readable() { 1000 } else { 1 };
-            return serializer.serialize_i64(self.0 / divisor);
+        if !serializer.is_human_readable() {
+            return serializer.serialize_newtype_struct(TIMESTAMP, &self.0);
+        }
+        if self.0 % 1000 == 0 {
+            return serializer.serialize_i64(self.0 / 1000);
         }
         // The shortest decimal that reads back as this number has the three digits and no more, up to the year 140000.
         #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 milliseconds")]

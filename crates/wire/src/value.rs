@@ -54,16 +54,39 @@ impl Value {
 /// identifiers may go up to 10,000.
 pub const MAX_NODES: usize = 1 << 15;
 
-/// Reads a value along `shape` from any serde format.
+impl Number {
+    /// Fractions are cut off downwards; what is too large or too small becomes the largest or smallest.
+    pub(crate) fn whole(self) -> i64 {
+        match self {
+            Self::Int(number) => number,
+            #[expect(clippy::cast_possible_truncation, reason = "`as` saturates, which is what is wanted")]
+            Self::Float(number) => number.floor() as i64,
+        }
+    }
+}
+
+/// Reads a value along `shape` from any serde format. What says a number where the shape has a point in time means
+/// milliseconds in binary formats; in others [`crate::check`] takes it for seconds.
 pub fn read<'de, D: Deserializer<'de>>(shape: &'static Shape, deserializer: D) -> Result<Value, D::Error> {
     let left = Cell::new(MAX_NODES);
-    Along { shape, left: &left }.deserialize(deserializer)
+    let binary = !deserializer.is_human_readable();
+    Along { shape, left: &left, binary }.deserialize(deserializer)
 }
 
 #[derive(Clone, Copy)]
 struct Along<'a> {
     shape: &'static Shape,
     left: &'a Cell<usize>,
+    binary: bool,
+}
+
+impl Along<'_> {
+    fn number(self, number: Number) -> Value {
+        match self.shape.kind {
+            Kind::Timestamp if self.binary => Value::Timestamp(number.whole()),
+            _ => Value::Number(number),
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for Along<'_> {
@@ -100,17 +123,17 @@ impl<'de> Visitor<'de> for Along<'_> {
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(Value::Number(Number::Int(number)))
+        Ok(self.number(Number::Int(number)))
     }
 
     fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
         #[expect(clippy::cast_precision_loss, reason = "only for what is beyond every bound of the model")]
         let number = i64::try_from(number).map_or(Number::Float(number as f64), Number::Int);
-        Ok(Value::Number(number))
+        Ok(self.number(number))
     }
 
     fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(Value::Number(Number::Float(number)))
+        Ok(self.number(Number::Float(number)))
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Value, E> {
@@ -123,6 +146,10 @@ impl<'de> Visitor<'de> for Along<'_> {
 
     fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Value, E> {
         Ok(Value::Bytes(bytes.to_owned()))
+    }
+
+    fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Value, E> {
+        Ok(Value::Bytes(bytes))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Value, A::Error> {

@@ -3,16 +3,21 @@
 use bytes::Bytes;
 use rheos_streams::{Onward, OpenIteratorError, Records};
 use rheos_types::token::ShardIterator;
-use rheos_wire::Operation;
-use rheos_wire::codec::json::{ChildShardRef, RecordFields, RecordsWriter};
+use rheos_wire::codec::{ChildShardRef, Format, RecordFields, RecordsWriter};
 use rheos_wire::generated::GetRecordsInput;
+use rheos_wire::{Operation, Protocol, in_format};
 
 use super::naming::stream_arn;
 use super::{Kinesis, RequestError, count, text, timestamp};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
-pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, input: GetRecordsInput) -> Result<Bytes, Fault> {
+pub(crate) async fn run(
+    kinesis: &Kinesis,
+    caller: &Caller,
+    protocol: Protocol,
+    input: GetRecordsInput,
+) -> Result<Bytes, Fault> {
     if input.stream_id.is_some() {
         return Err(RequestError::StreamId.into());
     }
@@ -29,7 +34,7 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, input: GetRecordsInp
     if input.dry_run == Some(true) {
         return Err(RequestError::WouldHaveSucceeded.into());
     }
-    Ok(write(&records).into())
+    Ok(in_format!(protocol, write(&records)).into())
 }
 
 fn check_arn(arn: &str, iterator: &ShardIterator, caller: &Caller) -> Result<(), RequestError> {
@@ -40,11 +45,10 @@ fn check_arn(arn: &str, iterator: &ShardIterator, caller: &Caller) -> Result<(),
 /// What a record takes apart from its data: the names of its members, its sequence number, its time, its key.
 const RECORD_OVERHEAD: usize = 200;
 
-fn write(records: &Records) -> Vec<u8> {
-    // A third more for base64, once, so that the buffer never moves.
-    let size = records.bytes() / 3 * 4 + records.count() * RECORD_OVERHEAD + 1024;
-    let mut out = Vec::with_capacity(size);
-    let mut writer = RecordsWriter::begin(&mut out, 0);
+fn write<F: Format>(records: &Records) -> Vec<u8> {
+    // Enough at once, so that the buffer never moves.
+    let mut out = Vec::new();
+    let mut writer = RecordsWriter::<F>::begin(&mut out, records.bytes() + records.count() * RECORD_OVERHEAD + 1024);
     for record in records.iter() {
         writer.push(&RecordFields {
             sequence_number: text(&record.sequence_number.digits()),

@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use rheos_streams::{Entry, PutError};
-use rheos_wire::codec::json;
+use rheos_wire::codec::{put_record, write_put_record};
+use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
@@ -10,12 +11,12 @@ use super::{Kinesis, text};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
-pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Result<Bytes, Fault> {
+pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, body: &[u8]) -> Result<Bytes, Fault> {
     let mut arena = Vec::new();
-    let input = json::put_record(body, &mut arena)?;
+    let input = put_record(protocol, body, &mut arena)?;
     let stream = target!(PutRecord, input).resolve(caller)?;
     let entry = Entry {
-        data: &arena[input.record.data.clone()],
+        data: input.record.data.of(&arena),
         partition_key: input.record.partition_key.as_deref(),
         explicit_hash_key: input.record.explicit_hash_key.as_deref(),
     };
@@ -29,6 +30,7 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Resu
     let ordering = input.sequence_number_for_ordering.as_deref();
     let stored = kinesis.streams.put_record(&caller.namespace, &stream, entry, ordering).await?;
     let mut out = Vec::with_capacity(128);
-    json::write_put_record(&mut out, &stored.shard.to_string(), text(&stored.sequence_number.digits()), None);
+    let (shard, number) = (stored.shard.to_string(), stored.sequence_number.digits());
+    in_format!(protocol, write_put_record(&mut out, &shard, text(&number), None));
     Ok(out.into())
 }

@@ -3,7 +3,8 @@
 use bytes::Bytes;
 use rheos_streams::{Entry, LogError, Outcome, PutRecordsError};
 use rheos_types::{ShardId, StreamName};
-use rheos_wire::codec::json::{self, PutOutcome, PutRecordsRef, PutRecordsWriter};
+use rheos_wire::codec::{Format, PutOutcome, PutRecordsRef, PutRecordsWriter, RecordRef, put_records};
+use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
@@ -11,9 +12,9 @@ use super::{Kinesis, text};
 use crate::auth::Caller;
 use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits};
 
-pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Result<Bytes, Fault> {
+pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, body: &[u8]) -> Result<Bytes, Fault> {
     let mut arena = Vec::new();
-    let input = json::put_records(body, &mut arena)?;
+    let input = put_records(protocol, body, &mut arena)?;
     let stream = target!(PutRecords, input).resolve(caller)?;
     let entries = entries(&input, &arena);
     if input.dry_run == Some(true) {
@@ -26,25 +27,25 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, body: &[u8]) -> Resu
         return Err(dry_run::put(kinesis, caller, &stream, &entries, refused));
     }
     match kinesis.streams.put_records(&caller.namespace, &stream, &entries).await {
-        Ok(outcomes) => Ok(write(&outcomes, caller, &stream)),
+        Ok(outcomes) => Ok(in_format!(protocol, write(&outcomes, caller, &stream))),
         // What would pass later is said entry by entry, as for a shard's own limit: clients then send those again.
-        Err(PutRecordsError::Log(LogError::Overloaded)) => Ok(write_all_wait(entries.len())),
+        Err(PutRecordsError::Log(LogError::Overloaded)) => Ok(in_format!(protocol, write_all_wait(entries.len()))),
         Err(error) => Err(error.into()),
     }
 }
 
 fn entries<'a>(input: &'a PutRecordsRef<'_>, arena: &'a [u8]) -> Vec<Entry<'a>> {
-    let entry = |record: &'a json::RecordRef<'_>| Entry {
-        data: &arena[record.data.clone()],
+    let entry = |record: &'a RecordRef<'_>| Entry {
+        data: record.data.of(arena),
         partition_key: record.partition_key.as_deref(),
         explicit_hash_key: record.explicit_hash_key.as_deref(),
     };
     input.records.iter().map(entry).collect()
 }
 
-fn write(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
+fn write<F: Format>(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
     let mut out = Vec::new();
-    let mut writer = PutRecordsWriter::begin(&mut out, outcomes.len());
+    let mut writer = PutRecordsWriter::<F>::begin(&mut out, outcomes.len());
     let mut ids = ShardIds::default();
     for outcome in outcomes {
         match outcome {
@@ -62,16 +63,16 @@ fn write(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
     out.into()
 }
 
-fn write_all_wait(entries: usize) -> Bytes {
+fn write_all_wait<F: Format>(entries: usize) -> Bytes {
     let mut out = Vec::new();
-    let mut writer = PutRecordsWriter::begin(&mut out, entries);
+    let mut writer = PutRecordsWriter::<F>::begin(&mut out, entries);
     let wait = entry_waits();
     (0..entries).for_each(|_| push_fault(&mut writer, &wait));
     writer.finish(None);
     out.into()
 }
 
-fn push_fault(writer: &mut PutRecordsWriter<'_>, fault: &EntryFault) {
+fn push_fault<F: Format>(writer: &mut PutRecordsWriter<'_, F>, fault: &EntryFault) {
     writer.push(PutOutcome::Failed { code: fault.code, message: &fault.message });
 }
 

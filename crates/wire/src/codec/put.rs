@@ -1,7 +1,7 @@
 //! PutRecord and PutRecords, read without copying what need not be copied.
 //!
-//! The fast path takes texts out of the body where they lie and decodes all data into one buffer of the caller's. It
-//! only ever *accepts*: whatever is unusual (a repeated member, an escape that is not valid, a value of another type, a
+//! The fast path takes texts out of the body where they lie, and data where it lies there as it is (CBOR); data in base64
+//! (JSON) is decoded into one buffer of the caller's. It only ever *accepts*: whatever is unusual (a repeated member, an escape that is not valid, a value of another type, a
 //! broken constraint) goes the slow way, which knows the exact errors. What the fast path accepts the slow one accepts
 //! with the same values; a property test holds that.
 
@@ -13,7 +13,9 @@ use base64_simd::STANDARD;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::cbor;
 use super::decode;
+use crate::content_type::Protocol;
 use crate::error::ErrorBody;
 use crate::generated::{PutRecordInput, PutRecordsInput};
 use crate::text::java_length;
@@ -58,33 +60,60 @@ pub struct RecordRef<'a> {
     pub partition_key: Option<Cow<'a, str>>,
     /// `ExplicitHashKey`
     pub explicit_hash_key: Option<Cow<'a, str>>,
-    /// Where in the caller's buffer its `Data` is.
-    pub data: Range<usize>,
+    /// `Data`
+    pub data: DataRef<'a>,
 }
 
-/// Reads the input of PutRecords. The data of all records is appended to `arena`, which after an error holds what it
-/// held before.
-pub fn put_records<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Result<PutRecordsRef<'a>, ErrorBody> {
+/// Where data is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum DataRef<'a> {
+    /// In the body.
+    Body(&'a [u8]),
+    /// In the caller's buffer.
+    Arena(Range<usize>),
+}
+
+impl DataRef<'_> {
+    /// The data; `arena` is the buffer that the record was read with.
+    pub fn of<'s>(&'s self, arena: &'s [u8]) -> &'s [u8] {
+        match self {
+            Self::Body(data) => data,
+            Self::Arena(range) => &arena[range.clone()],
+        }
+    }
+}
+
+/// Reads the input of PutRecords. Data that is not in the body as it is goes to the end of `arena`, which after an error
+/// holds what it held before.
+pub fn put_records<'a>(
+    protocol: Protocol,
+    body: &'a [u8],
+    arena: &mut Vec<u8>,
+) -> Result<PutRecordsRef<'a>, ErrorBody> {
     let start = arena.len();
-    if let Some(input) = put_records_fast(body, arena) {
+    if let Some(input) = put_records_fast(protocol, body, arena) {
         return Ok(input);
     }
     arena.truncate(start);
-    put_records_slow(body, arena)
+    put_records_slow(protocol, body, arena)
 }
 
 /// Reads the input of PutRecord, like [`put_records`].
-pub fn put_record<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Result<PutRecordRef<'a>, ErrorBody> {
+pub fn put_record<'a>(protocol: Protocol, body: &'a [u8], arena: &mut Vec<u8>) -> Result<PutRecordRef<'a>, ErrorBody> {
     let start = arena.len();
-    if let Some(input) = put_record_fast(body, arena) {
+    if let Some(input) = put_record_fast(protocol, body, arena) {
         return Ok(input);
     }
     arena.truncate(start);
-    put_record_slow(body, arena)
+    put_record_slow(protocol, body, arena)
 }
 
-pub(super) fn put_records_slow<'a>(body: &[u8], arena: &mut Vec<u8>) -> Result<PutRecordsRef<'a>, ErrorBody> {
-    let input: PutRecordsInput = decode(body)?;
+pub(super) fn put_records_slow<'a>(
+    protocol: Protocol,
+    body: &[u8],
+    arena: &mut Vec<u8>,
+) -> Result<PutRecordsRef<'a>, ErrorBody> {
+    let input: PutRecordsInput = decode(protocol, body)?;
     let mut record = |record: crate::generated::PutRecordsRequestEntry| RecordRef {
         partition_key: record.partition_key.map(Cow::Owned),
         explicit_hash_key: record.explicit_hash_key.map(Cow::Owned),
@@ -99,8 +128,12 @@ pub(super) fn put_records_slow<'a>(body: &[u8], arena: &mut Vec<u8>) -> Result<P
     })
 }
 
-pub(super) fn put_record_slow<'a>(body: &[u8], arena: &mut Vec<u8>) -> Result<PutRecordRef<'a>, ErrorBody> {
-    let input: PutRecordInput = decode(body)?;
+pub(super) fn put_record_slow<'a>(
+    protocol: Protocol,
+    body: &[u8],
+    arena: &mut Vec<u8>,
+) -> Result<PutRecordRef<'a>, ErrorBody> {
+    let input: PutRecordInput = decode(protocol, body)?;
     Ok(PutRecordRef {
         stream_name: input.stream_name.map(Cow::Owned),
         stream_arn: input.stream_arn.map(Cow::Owned),
@@ -115,19 +148,23 @@ pub(super) fn put_record_slow<'a>(body: &[u8], arena: &mut Vec<u8>) -> Result<Pu
     })
 }
 
-fn append(arena: &mut Vec<u8>, data: &[u8]) -> Range<usize> {
+fn append<'a>(arena: &mut Vec<u8>, data: &[u8]) -> DataRef<'a> {
     let start = arena.len();
     arena.extend_from_slice(data);
-    start..arena.len()
+    DataRef::Arena(start..arena.len())
 }
 
-pub(super) fn put_records_fast<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Option<PutRecordsRef<'a>> {
-    let input: PutRecords<'a> = parse(body)?;
+pub(super) fn put_records_fast<'a>(
+    protocol: Protocol,
+    body: &'a [u8],
+    arena: &mut Vec<u8>,
+) -> Option<PutRecordsRef<'a>> {
+    let input: PutRecords<'a> = parse(protocol, body)?;
     let records = input.records?.0;
     if records.is_empty() {
         return None;
     }
-    let text: usize = records.iter().map(|record| record.data.as_ref().map_or(0, |data| data.0.len())).sum();
+    let text: usize = records.iter().map(|record| record.data.as_ref().map_or(0, Raw::to_decode)).sum();
     arena.reserve(STANDARD.estimated_decoded_length(text));
     let record = |record: Record<'a>| {
         Some(RecordRef {
@@ -146,8 +183,8 @@ pub(super) fn put_records_fast<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Optio
     })
 }
 
-pub(super) fn put_record_fast<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Option<PutRecordRef<'a>> {
-    let input: PutRecord<'a> = parse(body)?;
+pub(super) fn put_record_fast<'a>(protocol: Protocol, body: &'a [u8], arena: &mut Vec<u8>) -> Option<PutRecordRef<'a>> {
+    let input: PutRecord<'a> = parse(protocol, body)?;
     Some(PutRecordRef {
         stream_name: text_where(input.stream_name, is_stream_name)?,
         stream_arn: text_where(input.stream_arn, is_stream_arn)?,
@@ -162,12 +199,21 @@ pub(super) fn put_record_fast<'a>(body: &'a [u8], arena: &mut Vec<u8>) -> Option
     })
 }
 
-fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    let text = std::str::from_utf8(body).ok()?;
-    let mut json = serde_json::Deserializer::from_str(text);
-    let input = T::deserialize(&mut json).ok()?;
-    json.end().ok()?;
-    Some(input)
+fn parse<'a, T: Deserialize<'a>>(protocol: Protocol, body: &'a [u8]) -> Option<T> {
+    match protocol {
+        Protocol::Json => {
+            let text = std::str::from_utf8(body).ok()?;
+            let mut json = serde_json::Deserializer::from_str(text);
+            let input = T::deserialize(&mut json).ok()?;
+            json.end().ok()?;
+            Some(input)
+        }
+        Protocol::Cbor => {
+            let mut reader = cbor::Reader::new(body);
+            let input = T::deserialize(&mut reader).ok()?;
+            reader.is_at_end().then_some(input)
+        }
+    }
 }
 
 /// A text that is absent or right; `None` is a text that is not.
@@ -181,10 +227,15 @@ fn text_where<'a>(text: Option<Name<'a>>, right: impl Fn(&str) -> bool) -> Optio
 /// The most data a record can hold, in bytes.
 const MAX_DATA: usize = 10_485_760;
 
-fn data(text: Name<'_>, arena: &mut Vec<u8>) -> Option<Range<usize>> {
-    let start = arena.len();
-    STANDARD.decode_append(text.0.as_bytes(), arena).ok()?;
-    (arena.len() - start <= MAX_DATA).then_some(start..arena.len())
+fn data<'a>(raw: Raw<'a>, arena: &mut Vec<u8>) -> Option<DataRef<'a>> {
+    match raw {
+        Raw::Bytes(data) => (data.len() <= MAX_DATA).then_some(DataRef::Body(data)),
+        Raw::Base64(text) => {
+            let start = arena.len();
+            STANDARD.decode_append(text.as_bytes(), arena).ok()?;
+            (arena.len() - start <= MAX_DATA).then_some(DataRef::Arena(start..arena.len()))
+        }
+    }
 }
 
 /// 1 to 256 UTF-16 units, of which there are never more than bytes.
@@ -269,7 +320,7 @@ borrowed! {
 
 borrowed! {
     struct PutRecord {
-        data: Name<'de> = "Data",
+        data: Raw<'de> = "Data",
         partition_key: Name<'de> = "PartitionKey",
         explicit_hash_key: Name<'de> = "ExplicitHashKey",
         sequence_number: Name<'de> = "SequenceNumberForOrdering",
@@ -282,9 +333,36 @@ borrowed! {
 
 borrowed! {
     struct Record {
-        data: Name<'de> = "Data",
+        data: Raw<'de> = "Data",
         partition_key: Name<'de> = "PartitionKey",
         explicit_hash_key: Name<'de> = "ExplicitHashKey",
+    }
+}
+
+/// Data as the protocol has it.
+enum Raw<'de> {
+    Base64(Cow<'de, str>),
+    Bytes(&'de [u8]),
+}
+
+impl Raw<'_> {
+    /// How long the text is that has to be decoded.
+    fn to_decode(&self) -> usize {
+        match self {
+            Self::Base64(text) => text.len(),
+            Self::Bytes(_) => 0,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Raw<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Name::deserialize(deserializer).map(|Name(text)| Self::Base64(text))
+        } else {
+            // A byte string in one piece. In pieces, or as a text, it goes the slow way.
+            Deserialize::deserialize(deserializer).map(Self::Bytes)
+        }
     }
 }
 

@@ -10,9 +10,11 @@ use crate::generated::*;
 use crate::scalar::{Blob, Timestamp};
 use crate::shape::{Kind, Shape};
 
+const JSON: Protocol = Protocol::Json;
+
 #[test]
 fn inputs_are_typed() {
-    let input: GetShardIteratorInput = decode(
+    let input: GetShardIteratorInput = decode(JSON,
         br#"{"StreamName":"s","ShardId":"shardId-000000000000","ShardIteratorType":"AT_TIMESTAMP","Timestamp":1400000000.123}"#,
     )
     .unwrap();
@@ -20,21 +22,21 @@ fn inputs_are_typed() {
     assert_eq!(input.timestamp, Some(Timestamp(1_400_000_000_123)));
 
     let input: PutRecordsInput =
-        decode(br#"{"StreamName":"s","Records":[{"Data":"aGk=","PartitionKey":"k"}],"DryRun":"yes"}"#).unwrap();
+        decode(JSON, br#"{"StreamName":"s","Records":[{"Data":"aGk=","PartitionKey":"k"}],"DryRun":"yes"}"#).unwrap();
     assert_eq!(input.records[0].data, Blob::from(b"hi".to_vec()));
     assert_eq!(input.dry_run, Some(true));
 
-    let input: ListStreamsInput = decode(b"{}").unwrap();
+    let input: ListStreamsInput = decode(JSON, b"{}").unwrap();
     assert_eq!(input, ListStreamsInput::default());
 }
 
 #[test]
 fn outputs_leave_out_what_is_absent() {
     let output = ListTagsForStreamOutput { has_more_tags: false, tags: vec![Tag { key: "a".to_owned(), value: None }] };
-    assert_eq!(encode(&output).unwrap(), r#"{"HasMoreTags":false,"Tags":[{"Key":"a"}]}"#);
-    assert_eq!(encode(&()).unwrap(), "");
+    assert_eq!(encode(JSON, &output).unwrap(), r#"{"HasMoreTags":false,"Tags":[{"Key":"a"}]}"#);
+    assert_eq!(encode(JSON, &()).unwrap(), "");
     let policy = GetResourcePolicyOutput { policy: "{}".to_owned() };
-    assert_eq!(encode(&policy).unwrap(), r#"{"Policy":"{}"}"#);
+    assert_eq!(encode(JSON, &policy).unwrap(), r#"{"Policy":"{}"}"#);
 }
 
 #[test]
@@ -50,12 +52,12 @@ fn timestamps_are_seconds_with_milliseconds() {
 #[test]
 fn every_operation_knows_what_an_empty_object_lacks() {
     for operation in Operation::ALL {
-        if let Err(error) = decode_value(*operation, b"{}") {
+        if let Err(error) = decode_value(JSON, *operation, b"{}") {
             assert_eq!(error.code, ErrorCode::Validation, "{operation:?}");
         }
     }
-    assert!(decode::<DescribeLimitsInput>(b"{}").is_ok());
-    assert!(decode::<DescribeStreamInput>(b"{}").is_ok());
+    assert!(decode::<DescribeLimitsInput>(JSON, b"{}").is_ok());
+    assert!(decode::<DescribeStreamInput>(JSON, b"{}").is_ok());
 }
 
 /// A value that satisfies its shape, with every member there.
@@ -87,7 +89,7 @@ fn types_and_tables_agree_for_every_typed_operation() {
     let mut typed = 0;
     for operation in Operation::ALL {
         let body = sample(operation.input());
-        if let Some(again) = crate::generated::calls::round_trip(*operation, body.to_string().as_bytes()) {
+        if let Some(again) = crate::generated::calls::round_trip(JSON, *operation, body.to_string().as_bytes()) {
             let again: serde_json::Value = serde_json::from_slice(&again.unwrap()).unwrap();
             assert_eq!(again, body, "{operation:?}");
             typed += 1;
@@ -98,7 +100,7 @@ fn types_and_tables_agree_for_every_typed_operation() {
 
 #[test]
 fn the_fast_path_takes_what_clients_send_and_leaves_the_rest() {
-    let takes = |body: &str| put_record_fast(body.as_bytes(), &mut Vec::new()).is_some();
+    let takes = |body: &str| put_record_fast(JSON, body.as_bytes(), &mut Vec::new()).is_some();
     let arn = "arn:aws-cn:kinesis:cn-north-1:123456789012:stream/a.b-c_D";
     assert!(takes(r#"{"StreamName":"s","PartitionKey":"k","Data":"aGk="}"#));
     assert!(takes(&format!(
@@ -124,34 +126,34 @@ fn the_fast_path_takes_what_clients_send_and_leaves_the_rest() {
         assert!(!takes(left), "{left}");
     }
     let list = |count: usize| format!(r#"{{"Records":[{}]}}"#, vec![r#"{"Data":"aGk="}"#; count].join(","));
-    let takes = |count| put_records_fast(list(count).as_bytes(), &mut Vec::new()).is_some();
+    let takes = |count| put_records_fast(JSON, list(count).as_bytes(), &mut Vec::new()).is_some();
     assert_eq!([0, 1, 500, 501].map(takes), [false, true, true, false]);
     // A list for a structure is what a derived implementation would take.
-    assert!(put_records_fast(br#"{"Records":[["aGk="]]}"#, &mut Vec::new()).is_none());
+    assert!(put_records_fast(JSON, br#"{"Records":[["aGk="]]}"#, &mut Vec::new()).is_none());
 }
 
 #[test]
 fn the_arena_holds_what_it_held_after_an_error() {
     let mut arena = b"before".to_vec();
     let body = br#"{"Records":[{"Data":"aGk="},{"Data":"!!!!"}]}"#;
-    let error = put_records(body, &mut arena).unwrap_err();
+    let error = put_records(JSON, body, &mut arena).unwrap_err();
     assert_eq!(error.message.unwrap(), "'!!!!' can not be converted to a Blob: Invalid Base64 character: '!'");
     assert_eq!(arena, b"before");
 
-    let input = put_records(br#"{"Records":[{"Data":"aGk="},{"Data":"aG8="}]}"#, &mut arena).unwrap();
+    let input = put_records(JSON, br#"{"Records":[{"Data":"aGk="},{"Data":"aG8="}]}"#, &mut arena).unwrap();
     assert_eq!(arena, b"beforehiho");
-    assert_eq!(input.records[1].data, 8..10);
+    assert_eq!(input.records[1].data, DataRef::Arena(8..10));
 }
 
 #[test]
 fn hot_outputs_are_what_the_types_would_write() {
     let mut out = Vec::new();
-    write_put_record(&mut out, "shardId-000000000000", "495", Some(EncryptionType::Kms));
+    write_put_record::<Json>(&mut out, "shardId-000000000000", "495", Some(EncryptionType::Kms));
     let output: PutRecordOutput = serde_json::from_slice(&out).unwrap();
     assert_eq!(output.encryption_type, Some(EncryptionType::Kms));
 
     let mut out = Vec::new();
-    let mut writer = PutRecordsWriter::begin(&mut out, 2);
+    let mut writer = PutRecordsWriter::<Json>::begin(&mut out, 2);
     writer.push(PutOutcome::Stored { shard_id: "shardId-000000000001", sequence_number: "496" });
     writer.push(PutOutcome::Failed { code: "InternalFailure", message: "Internal Service Failure" });
     writer.finish(None);
@@ -161,7 +163,7 @@ fn hot_outputs_are_what_the_types_would_write() {
     assert_eq!(output.records[1].error_code.as_deref(), Some("InternalFailure"));
 
     let mut out = Vec::new();
-    RecordsWriter::begin(&mut out, 0).finish(Some("next"), 0, &[]);
+    RecordsWriter::<Json>::begin(&mut out, 0).finish(Some("next"), 0, &[]);
     assert_eq!(out, br#"{"Records":[],"NextShardIterator":"next","MillisBehindLatest":0}"#);
 
     let mut out = Vec::new();
@@ -171,7 +173,7 @@ fn hot_outputs_are_what_the_types_would_write() {
         starting_hash_key: "0",
         ending_hash_key: "340282366920938463463374607431768211455",
     };
-    RecordsWriter::begin(&mut out, 0).finish_event(None, 12, &[child, child]);
+    RecordsWriter::<Json>::begin(&mut out, 0).finish_event(None, 12, &[child, child]);
     let event: SubscribeToShardEvent = serde_json::from_slice(&out).unwrap();
     assert_eq!(event.continuation_sequence_number, None);
     assert_eq!(event.child_shards.unwrap()[1].parent_shards.len(), 2);
@@ -244,13 +246,13 @@ proptest! {
     #[test]
     fn what_the_fast_path_accepts_so_does_the_slow(one in put_record_body(), many in put_records_body()) {
         let (mut fast_data, mut slow_data) = (Vec::new(), Vec::new());
-        if let Some(fast) = put_record_fast(one.as_bytes(), &mut fast_data) {
-            prop_assert_eq!(Ok(fast), put_record_slow(one.as_bytes(), &mut slow_data));
+        if let Some(fast) = put_record_fast(JSON, one.as_bytes(), &mut fast_data) {
+            prop_assert_eq!(Ok(fast), put_record_slow(JSON, one.as_bytes(), &mut slow_data));
             prop_assert_eq!(&fast_data, &slow_data);
         }
         let (mut fast_data, mut slow_data) = (Vec::new(), Vec::new());
-        if let Some(fast) = put_records_fast(many.as_bytes(), &mut fast_data) {
-            prop_assert_eq!(Ok(fast), put_records_slow(many.as_bytes(), &mut slow_data));
+        if let Some(fast) = put_records_fast(JSON, many.as_bytes(), &mut fast_data) {
+            prop_assert_eq!(Ok(fast), put_records_slow(JSON, many.as_bytes(), &mut slow_data));
             prop_assert_eq!(&fast_data, &slow_data);
         }
     }
@@ -261,8 +263,8 @@ proptest! {
         let at = at.index(body.len());
         body[at] = byte;
         let (mut fast_data, mut slow_data) = (Vec::new(), Vec::new());
-        if let Some(fast) = put_records_fast(&body, &mut fast_data) {
-            prop_assert_eq!(Ok(fast), put_records_slow(&body, &mut slow_data));
+        if let Some(fast) = put_records_fast(JSON, &body, &mut fast_data) {
+            prop_assert_eq!(Ok(fast), put_records_slow(JSON, &body, &mut slow_data));
             prop_assert_eq!(&fast_data, &slow_data);
         }
     }
@@ -271,9 +273,9 @@ proptest! {
     fn nothing_panics(bytes in any::<Vec<u8>>(), text in "[\\[\\]{}:,\"a-zA-Z0-9.e\\\\-]{0,60}") {
         for body in [&bytes[..], text.as_bytes()] {
             for operation in [Operation::PutRecords, Operation::AddTagsToStream, Operation::CreateChannel] {
-                let _verdict = decode_value(operation, body);
+                let _verdict = decode_value(JSON, operation, body);
             }
-            let _verdict = put_records(body, &mut Vec::new());
+            let _verdict = put_records(JSON, body, &mut Vec::new());
         }
     }
 
@@ -282,7 +284,7 @@ proptest! {
         records in vec((any::<String>(), 0..4_102_444_800_000_i64, any::<Vec<u8>>(), option::of(any::<String>())), 0..4),
     ) {
         let mut out = Vec::new();
-        let mut writer = RecordsWriter::begin(&mut out, 0);
+        let mut writer = RecordsWriter::<Json>::begin(&mut out, 0);
         for (number, arrival, data, key) in &records {
             writer.push(&RecordFields {
                 sequence_number: number,
