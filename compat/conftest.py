@@ -10,6 +10,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+import table
 from harness import Server, clean_environment
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -17,6 +18,7 @@ for name in [name for name in os.environ if name.startswith("AWS_")]:
 os.environ.update({name: value for name, value in clean_environment().items() if name.startswith("AWS_")})
 
 results = defaultdict(lambda: defaultdict(list))
+logs = []
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +40,7 @@ def slow(tmp_path_factory):
 
 
 def running(server):
+    logs.append(server)
     yield server
     server.stop()
 
@@ -49,6 +52,7 @@ def own_server(tmp_path):
 
     def start(*flags):
         servers.append(Server(tmp_path, *flags))
+        logs.append(servers[-1])
         return servers[-1]
 
     yield start
@@ -83,7 +87,8 @@ def stream(kinesis, name):
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
-    if report.when == "call" or report.outcome != "passed":
+    # Programs report for themselves, thing by thing.
+    if hasattr(item.module, "CLIENT") and (report.when == "call" or report.outcome != "passed"):
         results[item.module.CLIENT][item.module.AREA].append(report.outcome == "passed")
 
 
@@ -91,20 +96,20 @@ def pytest_sessionfinish(session, exitstatus):
     path = os.environ.get("RHEOS_COMPAT_TABLE")
     if not path:
         return
-    versions = {"boto3": boto3.__version__, "AWS CLI": cli_version()}
-    lines = [
-        "| Client | Version | Protocol | Transport | Exercised (tests) | Passed |",
-        "| --- | --- | --- | --- | --- | --- |",
-    ]
-    for client, areas in sorted(results.items(), reverse=True):
-        exercised = ", ".join(f"{area} ({len(outcomes)})" for area, outcomes in sorted(areas.items()))
-        passed = [outcome for outcomes in areas.values() for outcome in outcomes]
-        total = f"{sum(passed)} of {len(passed)}"
-        lines.append(f"| {client} | {versions[client]} | JSON 1.1 | HTTP/1.1 | {exercised} | {total} |")
-    Path(path).write_text("\n".join(lines) + "\n")
+    requests = [request for log in logs for request in log.admitted()]
+    for client, (version, agent) in PYTHON.items():
+        row = table.Row(client, version, [request for request in requests if agent in request["agent"]])
+        for area, outcomes in results[client].items():
+            row.areas[area] += outcomes
+        table.add(row)
+    table.write(path)
 
 
 def cli_version():
     aws = Path(sys.executable).with_name("aws")
     text = subprocess.run([str(aws), "--version"], capture_output=True, text=True, env=clean_environment()).stdout
     return text.split("/")[1].split()[0]
+
+
+# The clients that are Python: version, and how they introduce themselves to a server.
+PYTHON = {"boto3": (boto3.__version__, "Boto3/"), "AWS CLI": (cli_version(), "aws-cli/")}

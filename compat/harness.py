@@ -15,14 +15,19 @@ from botocore.config import Config
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
 START_LIMIT_S = 30
+# What the server's log says of each request, and nothing else but what is wrong.
+LOG = "warn,rheos_server=debug"
+# The root key of servers that are told one, so that a program can use several servers.
+ROOT_KEY = ("AKIACOMPATCOMPAT0000", "compat/secret+0123456789abcdefghijklmnopq")
 LISTENING = re.compile(r"^rheos listening on (http://\S+)", re.MULTILINE)
 
 
 class Server:
     """`rheos serve` on a data directory of its own. It can be stopped, killed and started again."""
 
-    def __init__(self, directory, *flags):
+    def __init__(self, directory, *flags, key=None):
         self.directory = Path(directory)
+        self.given_key = key
         self.data = self.directory / "data"
         self.flags = flags
         self.log = self.directory / "server.log"
@@ -31,13 +36,16 @@ class Server:
 
     def start(self):
         begun = self.log.stat().st_size if self.log.exists() else 0
+        environment = clean_environment() | {"RHEOS_LOG": LOG, "RHEOS_LOG_FORMAT": "json"}
+        if self.given_key:
+            environment |= {"AWS_ACCESS_KEY_ID": self.given_key[0], "AWS_SECRET_ACCESS_KEY": self.given_key[1]}
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [program(), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(self.data), *self.flags],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=clean_environment(),
+                env=environment,
                 cwd=self.directory,
             )
         deadline = time.monotonic() + START_LIMIT_S
@@ -52,8 +60,8 @@ class Server:
         else:
             self.kill()
             raise AssertionError(f"the server did not start in {START_LIMIT_S} s:\n{text}")
-        self.key = None
-        if "--dev" not in self.flags:
+        self.key = self.given_key
+        if self.key is None and "--dev" not in self.flags:
             stored = json.loads((self.data / "root-credentials.json").read_text())
             self.key = (stored["access_key_id"], stored["secret_access_key"])
 
@@ -66,6 +74,14 @@ class Server:
         """What a service manager does: SIGTERM, and wait."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=30) == 0, self.log.read_text(errors="replace")
+
+    def admitted(self):
+        """What the server itself says of the requests that it let in: operation, protocol, version of HTTP, user agent."""
+        requests = []
+        for line in self.log.read_text(errors="replace").splitlines():
+            if line.startswith("{") and '"admitted"' in line:
+                requests.append(json.loads(line))
+        return requests
 
     def boto3(self, *, region=REGION, key=None, token=None, **config):
         """A boto3 client: nothing but the endpoint, the key and the region differs from AWS."""

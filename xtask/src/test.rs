@@ -37,7 +37,7 @@ const STEPS: &[Step] = &[
     Step { name: "rust", about: "cargo test: crates, crashes, kill -9, full disks", missing: nothing, run: rust },
     Step { name: "demo", about: "the first command of the README, at full speed", missing: nothing, run: demo },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
-    Step { name: "compat", about: "boto3 and the AWS CLI against a server", missing: compat::missing, run: compat },
+    Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
 ];
 
 enum Outcome {
