@@ -63,8 +63,10 @@ pub(crate) async fn dispatch(
 
         O::DescribeLimits => read!(describe_limits),
         O::DescribeStream => read!(describe_stream),
+        O::DescribeStreamConsumer => read!(describe_stream_consumer),
         O::DescribeStreamSummary => read!(describe_stream_summary),
         O::ListShards => read!(list_shards),
+        O::ListStreamConsumers => read!(list_stream_consumers),
         O::ListStreams => read!(list_streams),
         O::ListTagsForStream => read!(list_tags_for_stream),
 
@@ -72,8 +74,10 @@ pub(crate) async fn dispatch(
         O::CreateStream => change!(create_stream),
         O::DecreaseStreamRetentionPeriod => change!(decrease_stream_retention_period),
         O::DeleteStream => change!(delete_stream),
+        O::DeregisterStreamConsumer => change!(deregister_stream_consumer),
         O::IncreaseStreamRetentionPeriod => change!(increase_stream_retention_period),
         O::MergeShards => change!(merge_shards),
+        O::RegisterStreamConsumer => change!(register_stream_consumer),
         O::RemoveTagsFromStream => change!(remove_tags_from_stream),
         O::SplitShard => change!(split_shard),
         O::UpdateShardCount => change!(update_shard_count),
@@ -86,22 +90,18 @@ pub(crate) async fn dispatch(
         | O::DeleteChannel
         | O::DeleteQueue
         | O::DeleteResourcePolicy
-        | O::DeregisterStreamConsumer
         | O::DescribeAccountSettings
         | O::DescribeChannel
         | O::DescribeQueue
-        | O::DescribeStreamConsumer
         | O::DisableEnhancedMonitoring
         | O::EnableEnhancedMonitoring
         | O::GetResourcePolicy
         | O::ListChannels
         | O::ListQueues
-        | O::ListStreamConsumers
         | O::ListTagsForResource
         | O::PutResourcePolicy
         | O::ReceiveDeadLetterQueueRecords
         | O::ReceiveQueueRecords
-        | O::RegisterStreamConsumer
         | O::RestoreDeadLetterQueueRecords
         | O::StartStreamEncryption
         | O::StopStreamEncryption

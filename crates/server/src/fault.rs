@@ -6,11 +6,13 @@
 //! | --- | --- |
 //! | here | what a fault is, and the facts that several verbs share |
 //! | [`control`] | the verbs that change and describe streams |
+//! | [`consumer`] | the verbs of consumers |
 //! | [`data`] | the verbs that move records |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`record`] | faults in our own log |
 
+mod consumer;
 mod control;
 mod data;
 mod record;
@@ -33,6 +35,7 @@ use rheos_types::limits::TOKEN_LIFE_MS;
 use rheos_types::time::java_date;
 use rheos_wire::{ErrorBody, ErrorCode};
 
+pub(crate) use consumer::register_consumer;
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};
 pub(crate) use record::FaultLog;

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `stream/{account}/{region}/{name}` | [`StreamRecord`] |
 //! | `shard/{stream uid, 16 hex digits}/{shard number, 10 digits}` | [`ShardRecord`] |
+//! | `consumer/{stream uid, 16 hex digits}/{name}` | [`ConsumerRecord`] |
 //! | `retired/{account}/{region}/{name}` | [`Retired`]: the last create second of a deleted stream, for about an hour |
 //! | `retired-floor` | [`Retired`]: the highest of those that have been forgotten |
 //! | `token-key` | the 32 random bytes that seal iterators and next tokens |
@@ -13,7 +14,9 @@
 use crate::history::History;
 use bytes::Bytes;
 use rheos_log::{Change, Condition, Key};
-use rheos_types::{AccountId, HashKey, HashRange, Namespace, Region, SequenceNumber, ShardId, ShardKey, StreamName};
+use rheos_types::{
+    AccountId, ConsumerName, HashKey, HashRange, Namespace, Region, SequenceNumber, ShardId, ShardKey, StreamName,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -21,6 +24,7 @@ use std::fmt;
 
 pub(crate) const STREAMS: &str = "stream/";
 pub(crate) const SHARDS: &str = "shard/";
+pub(crate) const CONSUMERS: &str = "consumer/";
 pub(crate) const RETIRED: &str = "retired/";
 pub(crate) const RETIRED_FLOOR: &str = "retired-floor";
 pub(crate) const TOKEN_KEY: &str = "token-key";
@@ -111,6 +115,9 @@ pub(crate) struct StreamRecord {
     /// When its number of shards was changed lately.
     #[serde(default)]
     pub(crate) shard_count_updates: History,
+    /// The highest create second of any consumer that is gone: those to come exceed it.
+    #[serde(default)]
+    pub(crate) last_consumer_second: u64,
 }
 
 impl StreamRecord {
@@ -193,6 +200,41 @@ impl ShardRecord {
     }
 }
 
+/// Where a consumer is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ConsumerStatus {
+    /// Being registered: it can be seen, and does not read yet.
+    Creating,
+    /// In service.
+    Active,
+    /// It reads nothing any more; its name is not free yet.
+    Deleting,
+}
+
+impl ConsumerStatus {
+    /// As the API writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "CREATING",
+            Self::Active => "ACTIVE",
+            Self::Deleting => "DELETING",
+        }
+    }
+}
+
+/// A consumer of a stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ConsumerRecord {
+    /// When it was registered. It may lie ahead of the clock, to exceed those of consumers that are gone.
+    pub(crate) created_ms: u64,
+    pub(crate) status: ConsumerStatus,
+    pub(crate) tags: BTreeMap<String, String>,
+    /// When CREATING or DELETING is over.
+    pub(crate) due_ms: Option<u64>,
+}
+
 /// A create second that is not to be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retired {
@@ -205,6 +247,10 @@ pub(crate) fn stream_key(namespace: &Namespace, name: &StreamName) -> Key {
 
 pub(crate) fn shard_key(uid: StreamUid, shard: ShardId) -> Key {
     Key::new(format!("{SHARDS}{uid}/{:010}", shard.0))
+}
+
+pub(crate) fn consumer_key(uid: StreamUid, name: &ConsumerName) -> Key {
+    Key::new(format!("{CONSUMERS}{uid}/{name}"))
 }
 
 pub(crate) fn retired_key(namespace: &Namespace, name: &StreamName) -> Key {
@@ -223,6 +269,12 @@ pub(crate) fn parse_stream_key(key: &Key) -> Option<(Namespace, StreamName)> {
 pub(crate) fn parse_shard_key(key: &Key) -> Option<(StreamUid, ShardId)> {
     let (uid, shard) = key.as_str().strip_prefix(SHARDS)?.split_once('/')?;
     Some((StreamUid(u64::from_str_radix(uid, 16).ok()?), ShardId(shard.parse().ok()?)))
+}
+
+/// Reads what [`consumer_key`] made.
+pub(crate) fn parse_consumer_key(key: &Key) -> Option<(StreamUid, ConsumerName)> {
+    let (uid, name) = key.as_str().strip_prefix(CONSUMERS)?.split_once('/')?;
+    Some((StreamUid(u64::from_str_radix(uid, 16).ok()?), ConsumerName::new(name).ok()?))
 }
 
 #[expect(clippy::expect_used, reason = "these are plain structs with text keys: serde_json has nothing to refuse")]
@@ -255,6 +307,9 @@ mod tests {
         let (uid, shard) = (StreamUid(0xfedc_ba98_7654_3210), ShardId(7));
         assert_eq!(parse_shard_key(&shard_key(uid, shard)), Some((uid, shard)));
         assert_eq!(parse_shard_key(&Key::new("shard/xyz/1")), None);
+        let consumer = ConsumerName::new("a.b_c-d").unwrap();
+        assert_eq!(parse_consumer_key(&consumer_key(uid, &consumer)), Some((uid, consumer)));
+        assert_eq!(parse_consumer_key(&Key::new("consumer/1/a/b")), None);
         assert_eq!(parse_stream_key(&Key::new("stream/1/2/3")), None);
     }
 

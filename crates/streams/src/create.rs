@@ -145,6 +145,7 @@ impl Streams {
             horizon_ms: 0,
             pending: Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle }),
             shard_count_updates: History::default(),
+            last_consumer_second: retired.unwrap_or(0),
         };
         let mut changes = vec![put(stream_key(namespace, request.name), &record)];
         for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {

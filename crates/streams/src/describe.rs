@@ -26,6 +26,8 @@ pub struct StreamInfo {
     pub max_record_kib: u32,
     /// How many shards take records.
     pub open_shards: u32,
+    /// How many consumers it has, whatever their status.
+    pub consumers: u32,
 }
 
 impl StreamInfo {
@@ -40,6 +42,7 @@ impl StreamInfo {
             created_ms: record.created_ms,
             max_record_kib: record.max_record_kib,
             open_shards: if record.status.serves() { view.open.len() as u32 } else { 0 },
+            consumers: view.consumers.len() as u32,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Facts that several verbs can answer with. They carry what the texts on the wire need; the texts are the server's.
 
 use crate::catalog::Status;
-use rheos_types::{HashKey, Namespace, ShardId, StreamName};
+use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
 
 /// There is no such stream, or it is not (or no longer) in service for this.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,18 @@ pub struct ShardNotFound {
     pub stream: StreamName,
     /// The shard.
     pub shard: ShardId,
+}
+
+/// The stream has no such consumer: none of that name, or none that was created in that second.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no consumer {consumer} of stream {stream} in account {}", namespace.account)]
+pub struct ConsumerNotFound {
+    /// Where the stream was looked for.
+    pub namespace: Namespace,
+    /// The stream.
+    pub stream: StreamName,
+    /// What was looked for.
+    pub consumer: ConsumerName,
 }
 
 /// The stream is in the middle of a change and takes no other.

@@ -5,7 +5,8 @@
 //! that carry what the texts on the wire need.
 //!
 //! # How it hangs together
-//! * The truth is the log's catalog: one record for a stream, one for each of its shards (`catalog.rs`).
+//! * The truth is the log's catalog: one record for a stream, one for each of its shards and
+//!   consumers (`catalog.rs`).
 //! * [`Streams`] keeps a view of it in memory (`view.rs`), which the log brings up to date after each durable batch and
 //!   *before* the replies of that batch are released: whoever was answered sees what was answered.
 //! * A verb that changes a stream reads the view, decides, and commits on condition that the stream's record is still
@@ -24,17 +25,21 @@
 mod append;
 mod buckets;
 mod catalog;
+mod consumer;
 mod create;
 mod delete;
+mod deregister_consumer;
 mod describe;
 mod facts;
 mod history;
 mod iterator;
+mod list_consumers;
 mod list_shards;
 mod list_streams;
 mod open;
 mod plan;
 mod read;
+mod register_consumer;
 mod reshape;
 mod reshard;
 mod retention;
@@ -49,18 +54,22 @@ mod tests;
 
 pub use append::{Entry, Failure, InvalidExplicitHashKey, Outcome, PutError, PutRecordsError, Stored};
 pub use catalog::{Mode, Status};
+pub use consumer::{ConsumerInfo, ConsumerStatus, DescribeConsumerError};
 pub use create::{CreateError, CreateStream};
 pub use delete::DeleteError;
+pub use deregister_consumer::DeregisterConsumerError;
 pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo};
 pub use facts::{
-    HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed, ShardIdInvalid,
-    ShardNotFound, StreamNotFound, TokenError, TooOften,
+    ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed,
+    ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
 };
 pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
+pub use list_consumers::{ConsumerPage, ListConsumers, ListConsumersError};
 pub use list_shards::{ListShards, ListShardsError, ShardFilter, ShardPage, ShardsToken};
 pub use list_streams::StreamPage;
 pub use open::{Config, OpenError, Streams};
 pub use read::{ChildShard, Onward, ReadError, Record, Records};
+pub use register_consumer::RegisterConsumerError;
 pub use reshard::{MergeError, SplitError};
 pub use retention::RetentionError;
 pub use rheos_log::LogError;

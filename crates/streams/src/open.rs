@@ -1,6 +1,6 @@
 //! [`Streams`]: what all verbs share, how it is opened, and how a stream is changed.
 
-use crate::catalog::{SHARDS, STREAMS, StreamRecord, TOKEN_KEY, expect, put, stream_key};
+use crate::catalog::{CONSUMERS, SHARDS, STREAMS, StreamRecord, TOKEN_KEY, expect, put, stream_key};
 use crate::facts::StreamNotFound;
 use crate::retention_clock::RetentionClock;
 use crate::tick::Check;
@@ -12,7 +12,7 @@ use rheos_types::{Clock, Namespace, Random, StreamName};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a change is decided again because another came first. Each time, another has succeeded.
-const ATTEMPTS: usize = 16;
+pub(crate) const ATTEMPTS: usize = 16;
 pub(crate) const HOUR_MS: u64 = 3_600_000;
 
 /// What can be chosen.
@@ -72,6 +72,7 @@ impl Streams {
         let views = Arc::new(Views::new(config.profile));
         let mut entries = log.scan(STREAMS);
         entries.extend(log.scan(SHARDS));
+        entries.extend(log.scan(CONSUMERS));
         views.load(entries).map_err(|key| OpenError::Damaged { key: key.to_string() })?;
         log.observe(views.clone());
         let sealer = Sealer::new(&token_key(&log, &*random).await?);

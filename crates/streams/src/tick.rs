@@ -6,8 +6,10 @@
 //! again a second later.
 
 use crate::catalog::{
-    Intent, RETIRED, RETIRED_FLOOR, Retired, Status, decode, expect, put, retired_key, shard_key, stream_key,
+    ConsumerRecord, ConsumerStatus, Intent, RETIRED, RETIRED_FLOOR, Retired, Status, StreamRecord, consumer_key,
+    decode, expect, put, retired_key, shard_key, stream_key,
 };
+use crate::consumer::put_consumer;
 use crate::open::{Streams, put_stream};
 use crate::view::StreamView;
 use rheos_log::{Change, Key, LogError, Transaction};
@@ -22,6 +24,8 @@ const RETRY_MS: u64 = 1000;
 const TRANSITIONS_PER_COMMIT: usize = 64;
 /// With so many changes a commit is large enough.
 const CHANGES_PER_COMMIT: usize = 1024;
+/// How many consumers of one stream go on in one step.
+const CONSUMERS_PER_STEP: usize = 64;
 /// How many shards one step looks at for what has expired, before transitions get their turn again.
 const SHARDS_PER_STEP: usize = 256;
 /// How many seconds a deleted stream's last create second is kept under its name. After that, wall time is so far beyond
@@ -124,11 +128,12 @@ impl Streams {
         let horizon_ms = now_ms.saturating_add(self.config.transition_ms);
         let is_due = |due_ms: u64| due_ms <= now_ms || due_ms > horizon_ms;
         let mut due = self.views.pending();
-        due.retain(|view| view.record.pending.as_ref().is_some_and(|pending| is_due(pending.due_ms)));
+        due.retain(|view| view.due_ms().any(is_due));
         let (mut transactions, mut streams, mut changes) = (Vec::new(), 0, 0);
         let mut due = due.iter().peekable();
         while let Some(view) = due.next() {
-            let steps = self.transition(view);
+            let mut steps = self.transition(view, is_due);
+            steps.extend(consumer_transitions(view, is_due, steps.is_empty()));
             changes += steps.iter().map(|step| step.changes.len()).sum::<usize>();
             transactions.extend(steps);
             streams += 1;
@@ -144,8 +149,9 @@ impl Streams {
         }
     }
 
-    fn transition(&self, view: &StreamView) -> Vec<Transaction> {
-        let Some(pending) = &view.record.pending else { return Vec::new() };
+    fn transition(&self, view: &StreamView, is_due: impl Fn(u64) -> bool) -> Vec<Transaction> {
+        let due = view.record.pending.as_ref().filter(|pending| is_due(pending.due_ms));
+        let Some(pending) = due else { return Vec::new() };
         let key = stream_key(&view.namespace, &view.name);
         let conditions = vec![expect(key.clone(), Some(view.version))];
         match &pending.intent {
@@ -157,7 +163,8 @@ impl Streams {
                 vec![Transaction { conditions, changes: vec![put_stream(view, &record)], frees_space: false }]
             }
             Intent::Remove => {
-                let retired = Retired { second: view.record.last_shard_second };
+                let second = view.record.last_shard_second.max(view.record.last_consumer_second);
+                let retired = Retired { second };
                 let retire = put(retired_key(&view.namespace, &view.name), &retired);
                 vec![Transaction { conditions, changes: vec![retire, Change::Delete { key }], frees_space: true }]
             }
@@ -279,4 +286,33 @@ impl Streams {
     fn check_state<T>(&self, f: impl FnOnce(&mut Check) -> T) -> T {
         f(&mut self.check.lock().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// Brings consumers to their next status. One that is gone leaves its create second in the stream's record, so that no
+/// other gets its ARN; that has to wait if the stream's record is about to change in the same step.
+fn consumer_transitions(view: &StreamView, is_due: impl Fn(u64) -> bool, stream_rests: bool) -> Vec<Transaction> {
+    let due = view.consumers.values().filter(|consumer| consumer.record.due_ms.is_some_and(&is_due));
+    let mut transactions = Vec::new();
+    let mut gone = Transaction { frees_space: true, ..Transaction::default() };
+    let mut last_second = view.record.last_consumer_second;
+    for consumer in due.take(CONSUMERS_PER_STEP) {
+        let key = consumer_key(view.record.uid, &consumer.name);
+        let unchanged = expect(key.clone(), Some(consumer.version));
+        if consumer.record.status == ConsumerStatus::Deleting {
+            gone.conditions.push(unchanged);
+            gone.changes.push(Change::Delete { key });
+            last_second = last_second.max(consumer.record.created_ms / 1000);
+        } else {
+            let record = ConsumerRecord { status: ConsumerStatus::Active, due_ms: None, ..consumer.record.clone() };
+            let changes = vec![put_consumer(view, &consumer.name, &record)];
+            transactions.push(Transaction { conditions: vec![unchanged], changes, frees_space: false });
+        }
+    }
+    if stream_rests && !gone.changes.is_empty() {
+        let record = StreamRecord { last_consumer_second: last_second, ..view.record.clone() };
+        gone.conditions.push(expect(stream_key(&view.namespace, &view.name), Some(view.version)));
+        gone.changes.push(put_stream(view, &record));
+        transactions.push(gone);
+    }
+    transactions
 }

@@ -4,17 +4,18 @@
 //! lock, and works on a consistent picture from there. What belongs to a shard but not to the catalog (its token
 //! buckets) is handed on from view to view.
 //!
-//! Its size is that of the catalog: streams and their listed shards.
+//! Its size is that of the catalog: streams, their listed shards and their consumers.
 
 use crate::buckets::ShardBuckets;
 use crate::catalog::{
-    SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode, parse_shard_key, parse_stream_key,
+    CONSUMERS, ConsumerRecord, SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode,
+    parse_consumer_key, parse_shard_key, parse_stream_key,
 };
-use crate::facts::{NotActive, ShardIdInvalid, StreamNotFound, TooOften};
+use crate::facts::{ConsumerNotFound, NotActive, ShardIdInvalid, StreamNotFound, TooOften};
 use crate::history::History;
 use rheos_log::{Key, Observer, Versioned};
 use rheos_types::limits::{Limits, Profile};
-use rheos_types::{HashKey, Namespace, ShardId, StreamName};
+use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -40,10 +41,20 @@ pub(crate) struct ShardMemory {
     pub(crate) trimmed_ms: AtomicU64,
 }
 
+/// A consumer, at one version of its record.
+#[derive(Debug)]
+pub(crate) struct ConsumerView {
+    pub(crate) name: ConsumerName,
+    pub(crate) version: u64,
+    pub(crate) record: ConsumerRecord,
+}
+
 /// Shards in some order, shared by the views in which they are the same.
 type ShardViews = Arc<[Arc<ShardView>]>;
+/// Consumers by name, shared as shards are.
+type ConsumerViews = Arc<BTreeMap<ConsumerName, Arc<ConsumerView>>>;
 
-/// A stream and its shards, at one moment.
+/// A stream, its shards and its consumers, at one moment.
 #[derive(Debug)]
 pub(crate) struct StreamView {
     pub(crate) namespace: Namespace,
@@ -57,18 +68,34 @@ pub(crate) struct StreamView {
     /// Those that take records, by hash range. They cover the key space, except between two steps of a reshard that a
     /// crash has cut in two.
     pub(crate) open: ShardViews,
+    /// Its consumers, whatever their status.
+    pub(crate) consumers: ConsumerViews,
 }
 
 impl StreamView {
-    fn new(draft: Draft, name: (Namespace, StreamName), record: (u64, StreamRecord), default: Profile) -> Self {
+    fn new(mut draft: Draft, name: (Namespace, StreamName), record: (u64, StreamRecord), default: Profile) -> Self {
         let (version, record) = record;
         let profile = match record.tags.get(LIMITS_TAG).map(String::as_str) {
             Some("aws") => Profile::Aws,
             Some("open") => Profile::Open,
             _ => default,
         };
+        let consumers = draft.consumers();
         let (shards, open) = draft.shards();
-        Self { namespace: name.0, name: name.1, version, record, profile, limits: profile.limits(), shards, open }
+        let limits = profile.limits();
+        Self { namespace: name.0, name: name.1, version, record, profile, limits, shards, open, consumers }
+    }
+
+    /// When what is under way in it and in its consumers is due, in no order.
+    pub(crate) fn due_ms(&self) -> impl Iterator<Item = u64> {
+        let consumers = self.consumers.values().filter_map(|consumer| consumer.record.due_ms);
+        consumers.chain(self.record.pending.as_ref().map(|pending| pending.due_ms))
+    }
+
+    /// The highest create second of any of its consumers, now or before.
+    pub(crate) fn last_consumer_second(&self) -> u64 {
+        let there = self.consumers.values().map(|consumer| consumer.record.created_ms / 1000).max();
+        there.unwrap_or(0).max(self.record.last_consumer_second)
     }
 
     /// Which of [`Self::open`] takes records of this hash key.
@@ -115,6 +142,11 @@ impl StreamView {
         StreamNotFound { namespace: self.namespace.clone(), stream: self.name.clone() }
     }
 
+    pub(crate) fn no_consumer(&self, consumer: &ConsumerName) -> ConsumerNotFound {
+        let (namespace, stream) = (self.namespace.clone(), self.name.clone());
+        ConsumerNotFound { namespace, stream, consumer: consumer.clone() }
+    }
+
     pub(crate) fn no_shard(&self, shard: impl ToString) -> ShardIdInvalid {
         ShardIdInvalid { namespace: self.namespace.clone(), stream: self.name.clone(), shard: shard.to_string() }
     }
@@ -133,7 +165,7 @@ pub(crate) struct Views {
 struct State {
     namespaces: HashMap<Namespace, BTreeMap<StreamName, Arc<StreamView>>>,
     names: HashMap<StreamUid, (Namespace, StreamName)>,
-    /// When what is under way in which stream is due.
+    /// When the first of what is under way in which stream is due.
     pending: HashMap<StreamUid, u64>,
 }
 
@@ -149,8 +181,8 @@ impl State {
 
     fn insert(&mut self, view: StreamView) {
         let uid = view.record.uid;
-        match &view.record.pending {
-            Some(pending) => self.pending.insert(uid, pending.due_ms),
+        match view.due_ms().min() {
+            Some(due_ms) => self.pending.insert(uid, due_ms),
             None => self.pending.remove(&uid),
         };
         // Of a name that was freed and taken in one batch, only the taking is told.
@@ -185,6 +217,8 @@ struct Draft {
     record: Option<(u64, StreamRecord)>,
     /// The shards that have changed; `None`: gone.
     changed: BTreeMap<ShardId, Option<Arc<ShardView>>>,
+    /// The consumers that have changed; `None`: gone.
+    changed_consumers: BTreeMap<ConsumerName, Option<Arc<ConsumerView>>>,
 }
 
 impl Draft {
@@ -194,6 +228,7 @@ impl Draft {
             name: Some((view.namespace.clone(), view.name.clone())),
             record: Some((view.version, view.record.clone())),
             changed: BTreeMap::new(),
+            changed_consumers: BTreeMap::new(),
         }
     }
 
@@ -202,6 +237,23 @@ impl Draft {
             Some(changed) => changed.as_ref(),
             None => self.base.as_ref()?.shard(id),
         }
+    }
+
+    /// All consumers: those of the stream as it was, if none has changed.
+    fn consumers(&mut self) -> ConsumerViews {
+        let changed = std::mem::take(&mut self.changed_consumers);
+        let mut all = match &self.base {
+            Some(base) if changed.is_empty() => return base.consumers.clone(),
+            Some(base) => base.consumers.as_ref().clone(),
+            None => BTreeMap::new(),
+        };
+        for (name, consumer) in changed {
+            match consumer {
+                Some(consumer) => all.insert(name, consumer),
+                None => all.remove(&name),
+            };
+        }
+        all.into()
     }
 
     /// All shards by id, and the open ones by hash range. Those of the stream as it was, if no shard has changed: a
@@ -284,7 +336,7 @@ impl Views {
         let mut drafts: BTreeMap<StreamUid, Draft> = BTreeMap::new();
         let mut damaged = None;
         for (key, value) in changes {
-            if !key.as_str().starts_with(STREAMS) && !key.as_str().starts_with(SHARDS) {
+            if ![STREAMS, SHARDS, CONSUMERS].iter().any(|prefix| key.as_str().starts_with(prefix)) {
                 continue;
             }
             if self.draft(&mut drafts, key, value.as_ref()).is_none() {
@@ -316,6 +368,19 @@ impl Views {
             draft.record = Some((value.version, record));
             return Some(());
         }
+        if key.as_str().starts_with(CONSUMERS) {
+            let (uid, name) = parse_consumer_key(key)?;
+            let view = |value: &Versioned| {
+                let (version, record) = (value.version, decode(&value.value)?);
+                Some(Arc::new(ConsumerView { name: name.clone(), version, record }))
+            };
+            let changed = match value {
+                Some(value) => Some(view(value)?),
+                None => None,
+            };
+            drafts.entry(uid).or_insert_with(|| of_view(uid)).changed_consumers.insert(name, changed);
+            return Some(());
+        }
         let (uid, id) = parse_shard_key(key)?;
         let draft = drafts.entry(uid).or_insert_with(|| of_view(uid));
         let Some(value) = value else {
@@ -339,7 +404,7 @@ impl Views {
                 _ => gone.push(uid),
             }
         }
-        let due = there.iter().any(|view| view.record.pending.is_some());
+        let due = there.iter().any(|view| view.due_ms().next().is_some());
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         // What goes first may be of the same name as what comes.
         gone.into_iter().for_each(|uid| state.remove(uid));

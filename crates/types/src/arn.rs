@@ -1,6 +1,7 @@
-//! Stream ARNs: `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`.
+//! ARNs of streams, `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`, and of their consumers,
+//! `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:SECOND`.
 
-use crate::name::{AccountId, InvalidName, Namespace, Region, StreamName};
+use crate::name::{AccountId, ConsumerName, InvalidName, Namespace, Region, StreamName};
 use std::fmt;
 
 /// The ARN of a stream.
@@ -47,9 +48,53 @@ impl fmt::Display for StreamArn {
     }
 }
 
+/// The ARN of a consumer of a stream: its creation second tells it from others of its name, before and after it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ConsumerArn {
+    /// The stream that it reads.
+    pub stream: StreamArn,
+    /// Its name.
+    pub name: ConsumerName,
+    /// When it was registered, in seconds since the epoch.
+    pub created_s: u64,
+}
+
+impl ConsumerArn {
+    /// Reads an ARN of any partition; the partition is not kept. The second is written in one way only: digits, no
+    /// leading zeros.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if it is not the ARN of a consumer.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        let invalid = || InvalidName {
+            what: "consumer ARN",
+            value: text.chars().take(160).collect(),
+            expected: "arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:SECOND",
+        };
+        let (stream, consumer) = text.split_once("/consumer/").ok_or_else(invalid)?;
+        let (name, second) = consumer.split_once(':').ok_or_else(invalid)?;
+        let digits = second.bytes().all(|b| b.is_ascii_digit()) && (second == "0" || !second.starts_with('0'));
+        if !digits {
+            return Err(invalid());
+        }
+        Ok(Self {
+            stream: StreamArn::parse(stream)?,
+            name: ConsumerName::new(name)?,
+            created_s: second.parse().map_err(|_| invalid())?,
+        })
+    }
+}
+
+impl fmt::Display for ConsumerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/consumer/{}:{}", self.stream, self.name, self.created_s)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn reads_what_it_prints() {
@@ -66,6 +111,53 @@ mod tests {
             "arn:aws:kinesis:us-east-1:123456789012:stream/a/consumer/c:1",
         ] {
             assert!(StreamArn::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_not_a_consumer() {
+        let stream = "arn:aws:kinesis:us-east-1:123456789012:stream/a";
+        for rest in [
+            "",
+            "/consumer/",
+            "/consumer/c",
+            "/consumer/c:",
+            "/consumer/:1",
+            "/consumer/c:01",
+            "/consumer/c:+1",
+            "/consumer/c:1 ",
+            "/consumer/c:1:2",
+            "/consumer/c:18446744073709551616",
+            "/consumer/c/consumer/d:1",
+            "/consumers/c:1",
+        ] {
+            assert!(ConsumerArn::parse(&format!("{stream}{rest}")).is_err(), "{rest}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_consumers_arn_reads_as_it_prints(
+            account in "[0-9]{12}", region in "[a-z]{2}-[a-z]{4,9}-[1-9]", stream in "[a-zA-Z0-9_.-]{1,128}",
+            consumer in "[a-zA-Z0-9_.-]{1,128}", created_s in any::<u64>(),
+        ) {
+            let text = format!("arn:aws:kinesis:{region}:{account}:stream/{stream}/consumer/{consumer}:{created_s}");
+            let arn = ConsumerArn::parse(&text).unwrap();
+            prop_assert_eq!(arn.to_string(), text);
+            prop_assert_eq!(
+                (arn.stream.name.as_str(), arn.name.as_str(), arn.created_s),
+                (stream.as_str(), consumer.as_str(), created_s)
+            );
+        }
+
+        #[test]
+        fn whatever_reads_as_a_consumer_is_what_it_prints(
+            text in "arn:aws[a-z-]{0,4}:kinesis:us-east-1:[0-9]{11,13}:stream/[a-z/:]{0,4}/consumer/[a-z0-9/:]{0,6}:[0-9]{0,3}",
+        ) {
+            if let Ok(arn) = ConsumerArn::parse(&text) {
+                let partition = text.split(':').nth(1).unwrap_or_default().to_owned();
+                prop_assert_eq!(arn.to_string().replacen("arn:aws:", &format!("arn:{partition}:"), 1), text);
+            }
         }
     }
 }

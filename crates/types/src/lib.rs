@@ -2,7 +2,7 @@
 //!
 //! No I/O and no async. A value of one of these types has been checked where it came in and is trusted from there on.
 //!
-//! * [`name`], [`arn`]: accounts, regions, streams and how they are written
+//! * [`name`], [`arn`]: accounts, regions, streams, their consumers and how they are written
 //! * [`hash`]: partition keys to 128-bit hash keys, ranges of them
 //! * [`shard`]: shard ids as Kinesis prints them, shard keys as the log knows them
 //! * [`sequence`]: the 56-digit sequence number
@@ -20,9 +20,9 @@ pub mod shard;
 pub mod time;
 pub mod token;
 
-pub use arn::StreamArn;
+pub use arn::{ConsumerArn, StreamArn};
 pub use hash::{HashKey, HashRange};
-pub use name::{AccountId, Namespace, Region, StreamName};
+pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName};
 pub use random::{Random, SystemRandom};
 pub use sequence::SequenceNumber;
 pub use shard::{ShardId, ShardKey};

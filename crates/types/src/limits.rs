@@ -34,6 +34,8 @@ pub const ON_DEMAND_STREAMS: u32 = 50;
 
 /// Open shards of one stream, at most, that UpdateShardCount makes.
 pub const SHARD_COUNT: u32 = 10_000;
+/// Consumers in one ListStreamConsumers answer, at most and by default.
+pub const LIST_CONSUMERS: usize = 100;
 
 /// Which of the service's artificial limits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -60,6 +62,9 @@ impl Profile {
                 streams_creating: Some(5),
                 shard_count_factor: Some(2),
                 shard_count_updates_per_day: Some(10),
+                consumers_per_stream: 20,
+                consumers_per_advantage_stream: 50,
+                consumers_creating: Some(5),
             },
             Self::Open => Limits {
                 write_bytes_per_s: None,
@@ -70,6 +75,9 @@ impl Profile {
                 streams_creating: None,
                 shard_count_factor: None,
                 shard_count_updates_per_day: None,
+                consumers_per_stream: 1000,
+                consumers_per_advantage_stream: 1000,
+                consumers_creating: None,
             },
         }
     }
@@ -94,4 +102,10 @@ pub struct Limits {
     pub shard_count_factor: Option<u32>,
     /// UpdateShardCount calls on one stream in 24 hours.
     pub shard_count_updates_per_day: Option<u32>,
+    /// Consumers of one stream.
+    pub consumers_per_stream: u32,
+    /// Consumers of one on-demand stream whose account has the commitment to minimum throughput ("On-demand Advantage").
+    pub consumers_per_advantage_stream: u32,
+    /// Consumers of one stream that may be in CREATING at a time.
+    pub consumers_creating: Option<u32>,
 }

@@ -1,4 +1,4 @@
-//! Accounts, regions and stream names.
+//! Accounts, regions, and the names of streams and their consumers.
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -86,6 +86,15 @@ name!(
     /// A stream's name: 1 to 128 letters, digits, `_`, `.` and `-`, case-sensitive.
     StreamName,
     "stream name",
+    "1 to 128 letters, digits, '_', '.' and '-'",
+    |value| (1..=128).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+);
+
+name!(
+    /// The name of a consumer of a stream: 1 to 128 letters, digits, `_`, `.` and `-`, case-sensitive.
+    ConsumerName,
+    "consumer name",
     "1 to 128 letters, digits, '_', '.' and '-'",
     |value| (1..=128).contains(&value.len())
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))

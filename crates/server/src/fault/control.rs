@@ -4,7 +4,7 @@ use rheos_streams::{
     CreateError, DeleteError, DescribeError, ListShardsError, MergeError, RetentionError, SplitError, TagError,
     TagRefusal,
 };
-use rheos_types::{Namespace, StreamName};
+use rheos_types::{ConsumerName, Namespace, StreamName};
 use rheos_wire::ErrorCode;
 
 use super::Fault;
@@ -31,23 +31,34 @@ pub(crate) fn create_stream(error: CreateError, namespace: &Namespace, stream: &
             Fault::new(ErrorCode::LimitExceeded, message)
         }
         CreateError::OverShardLimit(over) => over.into(),
-        CreateError::Tags(refusal) => tags_refused(refusal, "add tags to", namespace, stream),
+        CreateError::Tags(refusal) => tags_refused(refusal, "add tags to", namespace, Tagged::Stream(stream)),
         CreateError::Log(error) => error.into(),
     }
 }
 
-fn tags_refused(refusal: TagRefusal, what: &str, namespace: &Namespace, stream: &StreamName) -> Fault {
+/// What tags are put on.
+#[derive(Clone, Copy)]
+pub(super) enum Tagged<'a> {
+    Stream(&'a StreamName),
+    Consumer(&'a ConsumerName),
+}
+
+pub(super) fn tags_refused(refusal: TagRefusal, what: &str, namespace: &Namespace, tagged: Tagged<'_>) -> Fault {
     let account = &namespace.account;
+    let (kind, name) = match tagged {
+        Tagged::Stream(name) => ("stream", name.as_str()),
+        Tagged::Consumer(name) => ("consumer", name.as_str()),
+    };
     Fault::invalid(match refusal {
         TagRefusal::InvalidCharacters => "Some tags contain invalid characters. Valid characters: Unicode letters, \
                                           digits, white space, _ . / = + - % @."
             .to_owned(),
         TagRefusal::Percent => format!(
-            "Failed to {what} stream {stream} under account {account} because some tags contained illegal characters. \
+            "Failed to {what} {kind} {name} under account {account} because some tags contained illegal characters. \
              The allowed characters are Unicode letters, white-spaces, '_',',','/','=','+','-','@'."
         ),
         TagRefusal::TooMany { limit } => format!(
-            "Failed to {what} stream {stream} under account {account} because a given stream cannot have more than \
+            "Failed to {what} {kind} {name} under account {account} because a given {kind} cannot have more than \
              {limit} tags associated with it."
         ),
     })
@@ -57,7 +68,9 @@ fn tags_refused(refusal: TagRefusal, what: &str, namespace: &Namespace, stream: 
 pub(crate) fn change_tags(error: TagError, what: &str) -> Fault {
     match error {
         TagError::NotFound(fact) => fact.into(),
-        TagError::Refused { namespace, stream, refusal } => tags_refused(refusal, what, &namespace, &stream),
+        TagError::Refused { namespace, stream, refusal } => {
+            tags_refused(refusal, what, &namespace, Tagged::Stream(&stream))
+        }
         TagError::Log(error) => error.into(),
     }
 }
@@ -66,6 +79,15 @@ impl From<DeleteError> for Fault {
     fn from(error: DeleteError) -> Self {
         match error {
             DeleteError::NotFound(fact) => fact.into(),
+            DeleteError::HasConsumers { namespace, stream } => {
+                let message = format!(
+                    "DeleteStream can't delete {}:{stream} because there are consumers associated with this data stream. \
+                     To delete {stream} anyway, set the EnforceConsumerDeletion parameter to true to force the deletion \
+                     of all the consumers that are associated with it.",
+                    namespace.account
+                );
+                Self::new(ErrorCode::ResourceInUse, message)
+            }
             DeleteError::Log(error) => error.into(),
         }
     }

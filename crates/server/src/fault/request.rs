@@ -23,6 +23,16 @@ impl From<RequestError> for Fault {
             RequestError::Differ { arn, name } => {
                 Self::invalid(format!("StreamARN {arn} and StreamName {name} do not name the same stream."))
             }
+            RequestError::NoConsumer => {
+                Self::invalid("Either ConsumerARN or both StreamARN and ConsumerName should be provided.")
+            }
+            RequestError::NotAConsumerArn { arn } => Self::invalid(format!(
+                "ConsumerARN {arn} is not the ARN of a consumer: expected \
+                 arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:SECOND."
+            )),
+            RequestError::OtherConsumer { arn, member } => {
+                Self::invalid(format!("ConsumerARN {arn} and {member} do not name the same consumer."))
+            }
             RequestError::OtherIterator { arn } => {
                 Self::invalid(format!("StreamARN {arn} does not name the stream that the ShardIterator is for."))
             }
@@ -30,9 +40,9 @@ impl From<RequestError> for Fault {
                 "Stream {name} is in {}, while the request is signed for {region}.",
                 namespace.region
             )),
-            RequestError::OtherAccount { principal, action, arn } => {
+            RequestError::OtherAccount { principal, action, resource } => {
                 let message = format!(
-                    "User: {principal} is not authorized to perform: {action} on resource: {arn} because no \
+                    "User: {principal} is not authorized to perform: {action} on resource: {resource} because no \
                      resource-based policy allows the {action} action"
                 );
                 Self::new(ErrorCode::AccessDenied, message)

@@ -9,18 +9,22 @@ pub(crate) mod add_tags_to_stream;
 pub(crate) mod create_stream;
 pub(crate) mod decrease_stream_retention_period;
 pub(crate) mod delete_stream;
+pub(crate) mod deregister_stream_consumer;
 pub(crate) mod describe_limits;
 pub(crate) mod describe_stream;
+pub(crate) mod describe_stream_consumer;
 pub(crate) mod describe_stream_summary;
 pub(crate) mod get_records;
 pub(crate) mod get_shard_iterator;
 pub(crate) mod increase_stream_retention_period;
 pub(crate) mod list_shards;
+pub(crate) mod list_stream_consumers;
 pub(crate) mod list_streams;
 pub(crate) mod list_tags_for_stream;
 pub(crate) mod merge_shards;
 pub(crate) mod put_record;
 pub(crate) mod put_records;
+pub(crate) mod register_stream_consumer;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
 pub(crate) mod update_shard_count;
@@ -32,7 +36,7 @@ use rheos_wire::Timestamp;
 
 use crate::admission::Admission;
 
-pub(crate) use naming::{RequestError, Target};
+pub(crate) use naming::{ConsumerTarget, RequestError, Target};
 
 /// What the operations work on.
 pub(crate) struct Kinesis {

@@ -5,11 +5,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
 
+mod consumers;
 mod requests;
 mod shape;
 mod state;
 
-use rheos_testkit::{Call, TestServer};
+use rheos_testkit::{Call, Home, TestServer};
 use serde_json::{Value, json};
 
 enum Says {
@@ -39,18 +40,32 @@ const INVALID: &str = "InvalidArgumentException";
 const VALIDATION: &str = "ValidationException";
 const SERIALIZATION: &str = "SerializationException";
 const NOT_FOUND: &str = "ResourceNotFoundException";
+const IN_USE: &str = "ResourceInUseException";
+const LIMIT: &str = "LimitExceededException";
 const UNKNOWN: &str = "UnknownOperationException";
 
-/// Every row, against a server that has one stream `s` of two shards, the second split, and `iterator` of `t`, which is
-/// gone.
-fn rows(iterator_of_nothing: &str, old_iterator: &str) -> Vec<Row> {
+/// What a server that is asked has come from.
+struct Past {
+    /// Of `t`, which is gone.
+    iterator_of_nothing: String,
+    /// Of `t`, and expired.
+    old_iterator: String,
+    /// The creation second of the consumer `c` of `s`.
+    second: u64,
+    /// Of the consumers of `s`, and expired.
+    old_consumers_token: String,
+}
+
+/// Every row, against a server that has one stream `s` of two shards, the second split, with a consumer `c`.
+fn rows(past: &Past) -> Vec<Row> {
     let mut rows = requests::malformed();
     rows.extend(requests::types());
     rows.extend(requests::constraints());
     rows.extend(requests::authentication());
     rows.extend(state::state());
     rows.extend(shape::shape());
-    rows.extend(state::reads(iterator_of_nothing, old_iterator));
+    rows.extend(state::reads(&past.iterator_of_nothing, &past.old_iterator));
+    rows.extend(consumers::rows(past));
     rows
 }
 
@@ -63,16 +78,68 @@ async fn every_bad_input_gets_the_answer_of_the_real_service() {
     let server = TestServer::start().await;
     server.create_stream("t", 1).await;
     let old_iterator = server.iterator("t", "0", "LATEST").await;
+    server.create_stream("s", 2).await;
+    let second = register(&server, "s", "c").await;
+    register(&server, "s", "d").await;
+    let page = server.ok("ListStreamConsumers", &json!({"StreamARN": arn("s"), "MaxResults": 1})).await;
+    let old_consumers_token = page["NextToken"].as_str().unwrap().to_owned();
     server.clock.advance(300_001);
     let iterator_of_nothing = server.iterator("t", "0", "LATEST").await;
     server.ok("DeleteStream", &json!({"StreamName": "t"})).await;
-    server.create_stream("s", 2).await;
     let middle = "255211775190703847597530955573826158592";
     server.ok("SplitShard", &json!({"StreamName": "s", "ShardToSplit": "1", "NewStartingHashKey": middle})).await;
     server.wait_until_active("s").await;
 
-    let rows = rows(&iterator_of_nothing, &old_iterator);
+    let rows = rows(&Past { iterator_of_nothing, old_iterator, second, old_consumers_token });
     assert!(rows.len() >= 60, "{} rows", rows.len());
+    check(&server, rows).await;
+    server.stop().await;
+}
+
+/// A server on which changes take an hour: `creating`, `deleting`; of `s`, which is ACTIVE, the consumers `creating` and
+/// `deleting`, and four more that are CREATING.
+#[tokio::test]
+async fn what_is_under_way_is_not_disturbed() {
+    let home = Home::memory();
+    let server = TestServer::start_with(home.clone(), |_| {}).await;
+    for name in ["s", "deleting"] {
+        server.create_stream(name, 1).await;
+    }
+    let deleting = register(&server, "s", "deleting").await;
+    server.stop().await;
+    let server = TestServer::start_with(home, |config| config.transition_ms = 3_600_000).await;
+    server.ok("CreateStream", &json!({"StreamName": "creating", "ShardCount": 1})).await;
+    server.ok("DeleteStream", &json!({"StreamName": "deleting"})).await;
+    let arn = format!("{}/consumer/deleting:{deleting}", arn("s"));
+    server.ok("DeregisterStreamConsumer", &json!({"ConsumerARN": arn})).await;
+    for name in ["creating", "c1", "c2", "c3", "c4"] {
+        register(&server, "s", name).await;
+    }
+    check(&server, consumers::under_way()).await;
+    server.stop().await;
+}
+
+/// The ARN of a stream.
+fn arn(stream: &str) -> String {
+    format!("arn:aws:kinesis:us-east-1:000000000000:stream/{stream}")
+}
+
+/// Registers a consumer, and waits until it is ACTIVE unless that takes long. Its creation second.
+async fn register(server: &TestServer, stream: &str, name: &str) -> u64 {
+    let named = json!({"StreamARN": arn(stream), "ConsumerName": name});
+    let registered = server.ok("RegisterStreamConsumer", &named).await;
+    for _ in 0..20 {
+        let described = server.ok("DescribeStreamConsumer", &named).await;
+        if described["ConsumerDescription"]["ConsumerStatus"] == "ACTIVE" {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    registered["Consumer"]["ConsumerCreationTimestamp"].as_u64().unwrap()
+}
+
+/// Sends every row, and says which are answered otherwise.
+async fn check(server: &TestServer, rows: Vec<Row>) {
     let mut wrong = Vec::new();
     for Row { what, call, status, code, says } in rows {
         let answer = server.send(&call).await;
@@ -101,5 +168,4 @@ async fn every_bad_input_gets_the_answer_of_the_real_service() {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
-    server.stop().await;
 }

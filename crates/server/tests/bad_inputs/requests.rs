@@ -27,9 +27,9 @@ pub(crate) fn malformed() -> Vec<Row> {
         row("a target without a dot", raw("{}").header("x-amz-target", "ListStreams"), UNKNOWN, Nothing),
         row(
             "an operation to come",
-            call("RegisterStreamConsumer", json!({"StreamARN": "x", "ConsumerName": "c"})),
+            call("DescribeChannel", json!({"ChannelARN": "x"})),
             UNKNOWN,
-            Exactly("RegisterStreamConsumer is an operation of Kinesis that this server does not implement"),
+            Exactly("DescribeChannel is an operation of Kinesis that this server does not implement"),
         ),
         Row {
             what: "application/json, an object",

@@ -29,28 +29,28 @@ async fn a_stream_goes_from_creating_to_active_to_deleting_to_gone() {
 
     assert!(matches!(bench.begin("a", 1).await, Err(CreateError::Exists { .. })));
     let iterator = bench.iterator(&a, "0", IteratorKind::TrimHorizon).await.unwrap();
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     assert_eq!(bench.status(&a), Some(Status::Deleting));
     assert_eq!(bench.describe(&a).shards, []);
     assert!(matches!(bench.read(&iterator, None).await, Err(ReadError::NotFound(_))), "gone at once");
     assert!(matches!(bench.begin("a", 1).await, Err(CreateError::Exists { .. })), "the name is not free yet");
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     bench.settle().await;
     assert_eq!(bench.status(&a), None);
-    assert!(matches!(bench.streams.delete_stream(&bench.ns, &a).await, Err(DeleteError::NotFound(_))));
+    assert!(matches!(bench.streams.delete_stream(&bench.ns, &a, false).await, Err(DeleteError::NotFound(_))));
 }
 
 #[tokio::test]
 async fn a_stream_can_be_deleted_while_it_is_being_created_or_split() {
     let bench = Bench::new().await;
     bench.begin("a", 1).await.unwrap();
-    bench.streams.delete_stream(&bench.ns, &name_of("a")).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &name_of("a"), false).await.unwrap();
     bench.settle().await;
     assert_eq!(bench.status(&name_of("a")), None);
 
     let b = bench.create("b", 1).await;
     bench.streams.split_shard(&bench.ns, &b, "0", "1000").await.unwrap();
-    bench.streams.delete_stream(&bench.ns, &b).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &b, false).await.unwrap();
     bench.settle().await;
     assert_eq!(bench.status(&b), None);
     assert_eq!(bench.streams.describe_limits(&bench.ns).open_shards, 0);
@@ -65,7 +65,7 @@ async fn a_stream_made_again_inherits_nothing() {
     bench.streams.split_shard(&bench.ns, &a, "0", "1000").await.unwrap();
     bench.settle().await;
     let child = bench.describe(&a).shards[2].starting.shard_created_s;
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     bench.settle().await;
     let a = bench.create("a", 1).await;
 
@@ -91,7 +91,7 @@ async fn the_seconds_of_deleted_streams_outlive_being_forgotten_and_a_clock_set_
     let mut bench = Bench::new().await;
     let a = bench.create("a", 1).await;
     let first = bench.describe(&a).shards[0].starting.shard_created_s;
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     bench.settle().await;
     assert_eq!(bench.log.scan("retired/").len(), 1);
     bench.clock.advance(2 * HOUR_MS);

@@ -83,7 +83,7 @@ async fn a_token_of_a_stream_that_was_made_again_is_refused() {
     let a = bench.create("a", 3).await;
     let request = ListShards { max_results: Some(1), ..ListShards::default() };
     let text = bench.streams.list_shards(&bench.ns, &a, request).unwrap().next_token.unwrap();
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     bench.settle().await;
     let token = bench.streams.open_shards_token(&text).unwrap();
     assert!(matches!(bench.streams.list_shards_next(&token, None), Err(ListShardsError::NotFound(_))));

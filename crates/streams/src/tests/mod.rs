@@ -1,6 +1,7 @@
 //! The verbs over a log in memory, with a clock that stands still until a test moves it.
 
 mod appending;
+mod consumers;
 mod iterators;
 mod lifecycle;
 mod listings;

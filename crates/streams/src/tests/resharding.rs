@@ -150,7 +150,7 @@ async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
     assert_eq!(bench.drain(&a, "3").await.0, ["1", "5"]);
 
     // Nor does a call find its way into a stream that has taken the name meanwhile.
-    bench.streams.delete_stream(&bench.ns, &a).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &a, false).await.unwrap();
     bench.settle().await;
     bench.create("a", 2).await;
     outcomes.fill(Outcome::Failed(Failure::NoOpenShard));

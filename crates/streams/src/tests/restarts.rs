@@ -33,7 +33,7 @@ async fn every_transition_is_finished_after_a_restart() {
     let stream = bench.describe(&creating).stream;
     assert_eq!((stream.status, stream.retention_hours), (Status::Active, 48));
 
-    bench.streams.delete_stream(&bench.ns, &creating).await.unwrap();
+    bench.streams.delete_stream(&bench.ns, &creating, false).await.unwrap();
     bench.restart().await;
     assert_eq!(bench.status(&creating), Some(Status::Deleting));
     bench.settle().await;

@@ -1,10 +1,11 @@
 //! Streams and shards as the wire shows them, for the operations that list and describe.
 
-use rheos_streams::{Mode, ShardInfo, Status, StreamInfo};
+use rheos_streams::{ConsumerInfo, ConsumerStatus, Mode, ShardInfo, Status, StreamInfo};
 use rheos_types::{HashRange, StreamArn};
 use rheos_wire::Timestamp;
 use rheos_wire::generated::{
-    EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamMode, StreamModeDetails, StreamStatus,
+    self as model, Consumer, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamMode, StreamModeDetails,
+    StreamStatus,
 };
 
 use super::timestamp;
@@ -38,6 +39,21 @@ pub(super) fn created(stream: &StreamInfo) -> Timestamp {
 /// No metrics of single shards.
 pub(super) fn no_enhanced_monitoring() -> Vec<EnhancedMetrics> {
     vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
+}
+
+/// A consumer; when it was registered is told to the second, which is the one in its ARN.
+pub(super) fn consumer(consumer: &ConsumerInfo) -> Consumer {
+    let consumer_status = match consumer.status {
+        ConsumerStatus::Creating => model::ConsumerStatus::Creating,
+        ConsumerStatus::Active => model::ConsumerStatus::Active,
+        ConsumerStatus::Deleting => model::ConsumerStatus::Deleting,
+    };
+    Consumer {
+        consumer_name: consumer.name.to_string(),
+        consumer_arn: consumer.arn().to_string(),
+        consumer_status,
+        consumer_creation_timestamp: timestamp(consumer.created_ms / 1000 * 1000),
+    }
 }
 
 pub(super) fn shards(shards: &[ShardInfo]) -> Vec<Shard> {

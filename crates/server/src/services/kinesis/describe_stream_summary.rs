@@ -30,7 +30,7 @@ pub(crate) async fn run(
         encryption_type: Some(EncryptionType::None),
         key_id: None,
         open_shard_count: number(stream.open_shards),
-        consumer_count: Some(0),
+        consumer_count: Some(number(stream.consumers)),
         channel_count: Some(0),
         queue_count: Some(0),
         max_record_size_in_kib: Some(number(stream.max_record_kib)),

@@ -1,9 +1,12 @@
-//! Which stream a request names: by its name, its ARN, or both, which then have to agree.
+//! Which stream or consumer a request names: by its name, its ARN, or both, which then have to agree.
 
-use rheos_types::{Region, StreamArn, StreamName};
+use rheos_streams::ConsumerInfo;
+use rheos_types::{ConsumerArn, ConsumerName, Region, StreamArn, StreamName};
 use rheos_wire::Operation;
 
+use super::Kinesis;
 use crate::auth::Caller;
+use crate::fault::Fault;
 
 /// What is wrong with a request that the model allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,12 +23,18 @@ pub(crate) enum RequestError {
     NotAStreamArn { arn: String },
     /// Name and ARN are of different streams.
     Differ { arn: StreamArn, name: String },
+    /// It names no consumer.
+    NoConsumer,
+    /// What should be an ARN of a consumer is none.
+    NotAConsumerArn { arn: String },
+    /// The ARN of a consumer and another member, which names a stream or a consumer, do not agree.
+    OtherConsumer { arn: ConsumerArn, member: &'static str },
     /// GetRecords: iterator and ARN are of different streams.
     OtherIterator { arn: StreamArn },
-    /// The ARN is of another region than the one that the request is signed for.
+    /// The ARN's resource is in another region than the one that the request is signed for.
     OtherRegion { arn: StreamArn, region: Region },
     /// The ARN is of another account, which has not let this one in.
-    OtherAccount { principal: String, action: &'static str, arn: StreamArn },
+    OtherAccount { principal: String, action: &'static str, resource: String },
     /// A filter without what it filters by.
     FilterNeeds { filter: &'static str, member: &'static str },
     /// A setting that only streams in ON_DEMAND mode have.
@@ -59,6 +68,11 @@ macro_rules! target {
 pub(super) use target;
 
 impl Target<'_> {
+    /// Whether it names a stream in any way.
+    pub(crate) fn is_given(&self) -> bool {
+        self.name.is_some() || self.arn.is_some() || self.id.is_some()
+    }
+
     /// The name of the stream, which is in the caller's namespace.
     pub(crate) fn resolve(self, caller: &Caller) -> Result<StreamName, RequestError> {
         if self.id.is_some() {
@@ -76,17 +90,83 @@ impl Target<'_> {
     }
 }
 
+/// How a request names a consumer: by its ARN alone, or by its stream and its name.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConsumerTarget<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) arn: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
+    pub(crate) stream_arn: Option<&'a str>,
+    pub(crate) stream_id: Option<&'a str>,
+}
+
+/// How the input of an operation names a consumer: both that do have the same four members.
+macro_rules! consumer_target {
+    ($operation:ident, $input:expr) => {
+        crate::services::kinesis::ConsumerTarget {
+            operation: rheos_wire::Operation::$operation,
+            arn: $input.consumer_arn.as_deref(),
+            name: $input.consumer_name.as_deref(),
+            stream_arn: $input.stream_arn.as_deref(),
+            stream_id: $input.stream_id.as_deref(),
+        }
+    };
+}
+pub(super) use consumer_target;
+
+impl ConsumerTarget<'_> {
+    /// The consumer, which is of a stream in the caller's namespace.
+    pub(crate) fn resolve(self, kinesis: &Kinesis, caller: &Caller) -> Result<ConsumerInfo, Fault> {
+        let arn = self.arn.map(|arn| consumer_arn(arn, self.operation, caller)).transpose()?;
+        let stream = Target { operation: self.operation, name: None, arn: self.stream_arn, id: self.stream_id };
+        let stream = stream.is_given().then(|| stream.resolve(caller)).transpose()?;
+        let Some(arn) = arn else {
+            let (Some(stream), Some(name)) = (stream, self.name) else { return Err(RequestError::NoConsumer.into()) };
+            // The model's pattern has been checked before; it allows what a name allows.
+            let name = ConsumerName::new(name).map_err(|_| RequestError::NoConsumer)?;
+            return Ok(kinesis.streams.consumer_named(&caller.namespace, &stream, &name)?);
+        };
+        if self.name.is_some_and(|name| name != arn.name.as_str()) {
+            return Err(RequestError::OtherConsumer { arn, member: "ConsumerName" }.into());
+        }
+        if stream.is_some_and(|stream| stream != arn.stream.name) {
+            return Err(RequestError::OtherConsumer { arn, member: "StreamARN" }.into());
+        }
+        Ok(kinesis.streams.consumer(&arn)?)
+    }
+}
+
+/// Reads the ARN of a consumer of a stream in the caller's namespace.
+pub(super) fn consumer_arn(text: &str, operation: Operation, caller: &Caller) -> Result<ConsumerArn, RequestError> {
+    let invalid = |_| RequestError::NotAConsumerArn { arn: text.chars().take(200).collect() };
+    let arn = ConsumerArn::parse(text).map_err(invalid)?;
+    require_own(&arn.stream, &arn, operation, caller)?;
+    Ok(arn)
+}
+
 /// Reads the ARN of a stream in the caller's namespace.
 pub(super) fn stream_arn(text: &str, operation: Operation, caller: &Caller) -> Result<StreamArn, RequestError> {
-    let arn =
-        StreamArn::parse(text).map_err(|_| RequestError::NotAStreamArn { arn: text.chars().take(200).collect() })?;
-    if arn.namespace.account != caller.namespace.account {
-        return Err(RequestError::OtherAccount { principal: caller.arn(), action: operation.action(), arn });
-    }
-    if arn.namespace.region != caller.namespace.region {
-        return Err(RequestError::OtherRegion { arn, region: caller.namespace.region.clone() });
-    }
+    let invalid = |_| RequestError::NotAStreamArn { arn: text.chars().take(200).collect() };
+    let arn = StreamArn::parse(text).map_err(invalid)?;
+    require_own(&arn, &arn, operation, caller)?;
     Ok(arn)
+}
+
+/// Whether a stream is in the caller's namespace, and with it the resource that the request names.
+fn require_own(
+    stream: &StreamArn,
+    resource: &dyn std::fmt::Display,
+    operation: Operation,
+    caller: &Caller,
+) -> Result<(), RequestError> {
+    if stream.namespace.account != caller.namespace.account {
+        let (principal, action, resource) = (caller.arn(), operation.action(), resource.to_string());
+        return Err(RequestError::OtherAccount { principal, action, resource });
+    }
+    if stream.namespace.region != caller.namespace.region {
+        return Err(RequestError::OtherRegion { arn: stream.clone(), region: caller.namespace.region.clone() });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
