@@ -1,7 +1,9 @@
 //! One request, signed unless it is spoilt on purpose.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rheos_wire::codec::cbor;
 use rheos_wire::sigv4::{Credentials, SecretKey, sign};
+use rheos_wire::{Operation, Protocol};
 use serde_json::Value;
 
 /// A request to make.
@@ -47,6 +49,27 @@ impl Call {
         };
         call.header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", &format!("Kinesis_20131202.{operation}"))
+    }
+
+    /// A call of an operation in CBOR, as the SDKs for Java write it: base64 and seconds in `body` become bytes and
+    /// milliseconds where the model says so.
+    #[must_use]
+    pub fn cbor(operation: &str, body: &Value) -> Self {
+        Self::new(operation, body).in_cbor().expect("an operation of the model and an object")
+    }
+
+    /// The same call in CBOR; `None` if it is not a call of an operation of the model with an object of JSON.
+    #[must_use]
+    pub fn in_cbor(&self) -> Option<Self> {
+        let header = |name: &str| self.headers.get(name)?.to_str().ok();
+        let operation = Operation::from_target(header("x-amz-target")?).ok()?;
+        let body: Value = serde_json::from_slice(&self.body).ok()?;
+        if !body.is_object() || header("content-type") != Some(Protocol::Json.content_type()) {
+            return None;
+        }
+        let body = cbor::from_json(operation.input(), &body, &mut cbor::like_jackson);
+        let call = self.clone().header("content-type", Protocol::Cbor.content_type());
+        Some(Self { body, ..call })
     }
 
     /// With another method.

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use rheos_wire::Protocol;
+use rheos_wire::codec::cbor;
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -23,6 +25,18 @@ impl Answer {
     #[must_use]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body, which is CBOR, as JSON would have it; null if it is none.
+    #[must_use]
+    pub fn cbor(&self) -> Value {
+        cbor::to_json(&self.body).unwrap_or_default()
+    }
+
+    /// The body as JSON, in whichever protocol it came.
+    #[must_use]
+    pub fn value(&self) -> Value {
+        if self.header("content-type") == Protocol::Cbor.content_type() { self.cbor() } else { self.json() }
     }
 
     /// The body as text.

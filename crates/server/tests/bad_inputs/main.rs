@@ -1,6 +1,7 @@
 //! Bad inputs, and what the real service answers to each: status, code and message, from `reference/api.md` §2–§7.
 //!
-//! One server answers all of them. A row is what is sent and what comes back; where the order of items is not fixed, or a
+//! One server answers all of them, in JSON and, where it can be said in it, in CBOR. A row is what is sent and what comes
+//! back; where the order of items is not fixed, or a
 //! text has a time in it, the row says what the message contains.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
@@ -141,14 +142,21 @@ async fn register(server: &TestServer, stream: &str, name: &str) -> u64 {
 /// Sends every row, and says which are answered otherwise.
 async fn check(server: &TestServer, rows: Vec<Row>) {
     let mut wrong = Vec::new();
-    for Row { what, call, status, code, says } in rows {
+    let in_cbor = |row: &Row| row.call.in_cbor().map(|call| (format!("{}, in CBOR", row.what), call));
+    let both = rows.iter().flat_map(|row| {
+        let calls = [Some((row.what.to_owned(), row.call.clone())), in_cbor(row)];
+        calls.into_iter().flatten().map(move |(what, call)| (what, call, row))
+    });
+    for (what, call, row) in both {
+        let Row { status, code, says, .. } = row;
+        let (status, code) = (*status, *code);
         let answer = server.send(&call).await;
-        let body = answer.json();
+        let body = answer.value();
         let body = if body["Output"].is_object() { body["Output"].clone() } else { body };
         // One error has its message in a member of another name.
         let message = if code == SERIALIZATION { &body["Message"] } else { &body["message"] };
         let message = message.as_str();
-        let said = match (&says, message) {
+        let said = match (says, message) {
             (Nothing, None) => true,
             (Exactly(expected), Some(message)) => message == *expected,
             (All(parts), Some(message)) => parts.iter().all(|part| message.contains(part)),
@@ -159,7 +167,7 @@ async fn check(server: &TestServer, rows: Vec<Row>) {
         let identified = answer.header("x-amzn-requestid").len() == 36 && !answer.header("x-amz-id-2").is_empty();
         if !(answer.status == status && body["__type"] == code && said && named && identified) {
             let expected = match says {
-                Exactly(text) => text.to_owned(),
+                Exactly(text) => (*text).to_owned(),
                 All(parts) => parts.join(" ... "),
                 Nothing => String::new(),
             };

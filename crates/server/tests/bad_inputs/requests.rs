@@ -9,6 +9,10 @@ use crate::{NOT_FOUND, Row, SERIALIZATION, UNKNOWN, VALIDATION, call, row};
 pub(crate) fn malformed() -> Vec<Row> {
     let raw = |body: &str| Call::raw("DescribeStream", body);
     let plain = |call: Call| call.header("content-type", "application/json");
+    let cbor_of =
+        |operation, body: &[u8]| Call::raw(operation, body).header("content-type", "application/x-amz-cbor-1.1");
+    let cbor = |body: &[u8]| cbor_of("DescribeStream", body);
+    let deep = [b"\xa1\x61a".to_vec(), vec![0x81; 1 << 20], vec![0x00]].concat();
     vec![
         row("no JSON", raw("hello"), SERIALIZATION, Nothing),
         row("half JSON", raw(r#"{"StreamName":"s""#), SERIALIZATION, Nothing),
@@ -19,6 +23,30 @@ pub(crate) fn malformed() -> Vec<Row> {
         row("null", raw("null"), SERIALIZATION, Nothing),
         row("an empty body", raw(""), SERIALIZATION, Nothing),
         row("no JSON, not signed", raw("hello").unsigned(), SERIALIZATION, Nothing),
+        row("half CBOR", cbor(b"\xbf\x6aStreamName\x61s"), SERIALIZATION, Nothing),
+        row("JSON for CBOR", cbor(br#"{"StreamName":"s"}"#), SERIALIZATION, Nothing),
+        row("two bodies of CBOR", cbor(b"\xa0\xa0"), SERIALIZATION, Nothing),
+        row("no UTF-8 in CBOR", cbor(b"\xa1\x6aStreamName\x61\xff"), SERIALIZATION, Nothing),
+        row("a list of CBOR", cbor(b"\x9f\xff"), SERIALIZATION, Nothing),
+        row("null in CBOR", cbor(b"\xf6"), SERIALIZATION, Nothing),
+        row("an empty body of CBOR", cbor(b""), SERIALIZATION, Nothing),
+        row(
+            "a text of 4 GiB that is not there",
+            cbor(b"\xa1\x6aStreamName\x7b\0\0\0\x01\0\0\0\0s"),
+            SERIALIZATION,
+            Nothing,
+        ),
+        row(
+            "a list of 2^64 - 1 that is not there",
+            cbor(b"\xa1\x6aStreamName\x9b\xff\xff\xff\xff\xff\xff\xff\xff"),
+            SERIALIZATION,
+            Nothing,
+        ),
+        row("a map of too many to count", cbor(b"\xbb\xff\xff\xff\xff\xff\xff\xff\xff\x61a"), SERIALIZATION, Nothing),
+        row("a million lists in each other", cbor(&deep), SERIALIZATION, Nothing),
+        row("no CBOR, not signed", cbor(b"\xa1").unsigned(), SERIALIZATION, Nothing),
+        row("an unknown operation, no CBOR", cbor_of("ListRivers", b"\xa1"), SERIALIZATION, Nothing),
+        row("an unknown operation in CBOR", cbor_of("ListRivers", b"\xa0"), UNKNOWN, Nothing),
         row("an unknown operation", Call::raw("ListRivers", "{}"), UNKNOWN, Nothing),
         row("an unknown operation without a body", Call::raw("ListRivers", ""), UNKNOWN, Nothing),
         row("an unknown operation, no JSON", Call::raw("ListRivers", "hello"), SERIALIZATION, Nothing),
