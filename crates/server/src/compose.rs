@@ -176,7 +176,7 @@ async fn furnish(
     running.key = root_key(config, machine)?;
     let admits = running.key.clone().map_or(Admits::Everybody, Admits::Key);
     let authenticator = Authenticator::new(config.account_id.clone(), config.region.clone(), admits);
-    let kinesis = Arc::new(Kinesis { streams, admission });
+    let kinesis = Arc::new(Kinesis { streams, admission, shows_stream_ids: config.stream_ids });
     running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
     Ok(Inside { authenticator, kinesis })

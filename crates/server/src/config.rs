@@ -41,6 +41,9 @@ pub struct Config {
     pub region: Region,
     /// How long a stream stays in CREATING, UPDATING and DELETING, in milliseconds: `transition_ms`.
     pub transition_ms: u64,
+    /// Show the ids of streams in DescribeStreamSummary: `stream_ids`. They name streams in any case; but a client that is
+    /// given one may pass it on, and the SDKs then ignore the endpoint that they are configured with.
+    pub stream_ids: bool,
     /// Streams to create at start where they are absent: `stream`.
     pub streams: Vec<StreamSpec>,
     /// Bytes for the newest records, for what waits to be written and for requests in flight: `memory`.
@@ -66,6 +69,7 @@ impl Default for Config {
             account_id: AccountId::new("000000000000").expect("twelve digits"),
             region: Region::new("us-east-1").expect("a region"),
             transition_ms: 100,
+            stream_ids: false,
             streams: Vec::new(),
             memory: 256 << 20,
             log_format: LogFormat::Text,
@@ -202,6 +206,8 @@ pub struct Flags {
     pub region: Option<String>,
     /// `--transition-ms`
     pub transition_ms: Option<u64>,
+    /// `--stream-ids`
+    pub stream_ids: Option<bool>,
     /// `--stream`
     pub streams: Vec<String>,
     /// `--memory`, in bytes.
@@ -269,6 +275,9 @@ pub fn resolve(
         transition_ms: sources
             .pick("transition-ms", Given(flags.transition_ms), keys.transition_ms.map(text), milliseconds)?
             .unwrap_or(default.transition_ms),
+        stream_ids: sources
+            .pick("stream-ids", Given(flags.stream_ids), keys.stream_ids.map(text), truth)?
+            .unwrap_or(default.stream_ids),
         streams: sources
             .pick("stream", Text(joined(flags.streams)), keys.stream.and_then(joined), streams)?
             .unwrap_or(default.streams),
@@ -334,6 +343,7 @@ struct Keys {
     account_id: Option<String>,
     region: Option<String>,
     transition_ms: Option<u64>,
+    stream_ids: Option<bool>,
     stream: Option<Vec<String>>,
     memory: Option<SizeKey>,
     log_format: Option<String>,

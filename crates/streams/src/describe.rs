@@ -5,7 +5,7 @@ use crate::facts::{OverShardLimit, ShardIdInvalid, StreamNotFound};
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
 use rheos_types::limits::{DESCRIBE_STREAM_SHARDS, ON_DEMAND_STREAMS};
-use rheos_types::{HashRange, Namespace, SequenceNumber, ShardId, StreamName};
+use rheos_types::{HashRange, Namespace, SequenceNumber, ShardId, StreamId, StreamName};
 
 /// A stream, without its shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct StreamInfo {
     pub namespace: Namespace,
     /// Its name.
     pub name: StreamName,
+    /// Its id.
+    pub id: StreamId,
     /// Where it is in its life.
     pub status: Status,
     /// Who decides about its shards.
@@ -36,6 +38,7 @@ impl StreamInfo {
         Self {
             namespace: view.namespace.clone(),
             name: view.name.clone(),
+            id: StreamId(record.uid.0),
             status: record.status,
             mode: record.mode,
             retention_hours: record.retention_hours,

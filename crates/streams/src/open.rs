@@ -1,6 +1,6 @@
 //! [`Streams`]: what all verbs share, how it is opened, and how a stream is changed.
 
-use crate::catalog::{CONSUMERS, SHARDS, STREAMS, StreamRecord, TOKEN_KEY, expect, put, stream_key};
+use crate::catalog::{CONSUMERS, SHARDS, STREAMS, StreamRecord, StreamUid, TOKEN_KEY, expect, put, stream_key};
 use crate::facts::StreamNotFound;
 use crate::retention_clock::RetentionClock;
 use crate::tick::Check;
@@ -8,7 +8,7 @@ use crate::view::{StreamView, Views};
 use rheos_log::{Change, Conflict, Key, Log, LogError, Transaction};
 use rheos_types::limits::Profile;
 use rheos_types::token::Sealer;
-use rheos_types::{Clock, Namespace, Random, StreamName};
+use rheos_types::{Clock, Namespace, Random, StreamId, StreamName};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// How often a change is decided again because another came first. Each time, another has succeeded.
@@ -86,6 +86,12 @@ impl Streams {
     #[must_use]
     pub fn profile_of(&self, namespace: &Namespace, name: &StreamName) -> Profile {
         self.views.get(namespace, name).map_or(self.config.profile, |view| view.profile)
+    }
+
+    /// The stream of this id, whatever its status: where it is, and its name.
+    #[must_use]
+    pub fn stream_of_id(&self, id: StreamId) -> Option<(Namespace, StreamName)> {
+        self.views.name_of(StreamUid(id.0))
     }
 
     /// The stream, whatever its status.

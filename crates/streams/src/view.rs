@@ -282,6 +282,11 @@ impl Views {
         self.read(|state| state.get(namespace, name).cloned())
     }
 
+    /// Where the stream of this uid is, and its name.
+    pub(crate) fn name_of(&self, uid: StreamUid) -> Option<(Namespace, StreamName)> {
+        self.read(|state| state.names.get(&uid).cloned())
+    }
+
     /// The streams of a namespace by name, after `after`, at most `limit`.
     pub(crate) fn page(&self, namespace: &Namespace, after: Option<&str>, limit: usize) -> Vec<Arc<StreamView>> {
         self.read(|state| {

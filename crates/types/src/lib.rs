@@ -5,6 +5,7 @@
 //! * [`name`], [`arn`]: accounts, regions, streams, their consumers and how they are written
 //! * [`hash`]: partition keys to 128-bit hash keys, ranges of them
 //! * [`shard`]: shard ids as Kinesis prints them, shard keys as the log knows them
+//! * [`stream_id`]: another name for a stream, its alone for good
 //! * [`sequence`]: the 56-digit sequence number
 //! * [`token`]: shard iterators and next tokens, sealed so that nobody can make one up
 //! * [`limits`]: every number that the service publishes, in one place
@@ -17,6 +18,7 @@ pub mod name;
 pub mod random;
 pub mod sequence;
 pub mod shard;
+pub mod stream_id;
 pub mod time;
 pub mod token;
 
@@ -26,4 +28,5 @@ pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName};
 pub use random::{Random, SystemRandom};
 pub use sequence::SequenceNumber;
 pub use shard::{ShardId, ShardKey};
+pub use stream_id::StreamId;
 pub use time::{Clock, SystemClock};

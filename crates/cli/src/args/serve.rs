@@ -42,6 +42,9 @@ pub(crate) struct Serve {
     /// How long a stream stays in CREATING, UPDATING and DELETING [env: RHEOS_TRANSITION_MS] [default: 100].
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) transition_ms: Option<u64>,
+    /// Show the ids of streams; SDKs that are passed one ignore the endpoint they have [env: RHEOS_STREAM_IDS] [default: false].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
+    pub(crate) stream_ids: Option<bool>,
     /// Create this stream at start if it is absent; may be repeated [env: RHEOS_STREAM, comma-separated].
     #[arg(long = "stream", value_name = "NAME:SHARDS")]
     pub(crate) streams: Vec<String>,

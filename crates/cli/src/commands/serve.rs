@@ -37,6 +37,7 @@ fn flags(args: Serve) -> Flags {
         account_id: args.account_id,
         region: args.region,
         transition_ms: args.transition_ms,
+        stream_ids: args.stream_ids,
         streams: args.streams,
         memory: args.memory,
         config: args.config,

@@ -16,12 +16,13 @@ fn the_defaults_are_those_of_the_manual() {
     assert_eq!((config.limits, config.dev, config.transition_ms), (Profile::Aws, false, 100));
     assert_eq!((config.account_id.as_str(), config.region.as_str()), ("000000000000", "us-east-1"));
     assert_eq!((config.memory, config.streams, config.root_key), (256 << 20, Vec::new(), None));
+    assert!(!config.stream_ids);
 }
 
 #[test]
 fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     let toml = "listen = '0.0.0.0:1'\nregion = 'eu-west-1'\nlimits = 'open'\ntransition_ms = 7\nmemory = '1GiB'\n\
-                dev = true\nstream = ['a:1', 'b:2']\nlog_format = 'json'\ndata_dir = '/file'";
+                dev = true\nstream_ids = true\nstream = ['a:1', 'b:2']\nlog_format = 'json'\ndata_dir = '/file'";
     let variables = [("RHEOS_LISTEN", "0.0.0.0:2"), ("RHEOS_REGION", "eu-west-2"), ("RHEOS_DATA_DIR", "/env")];
     let flags = Flags { listen: Some("localhost:3".to_owned()), ..Flags::default() };
     let config = resolve(flags, env(&variables), file(toml)).unwrap();
@@ -30,6 +31,7 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
     assert_eq!(config.data_dir, PathBuf::from("/env"));
     assert_eq!((config.limits, config.transition_ms, config.memory), (Profile::Open, 7, 1 << 30));
     assert_eq!((config.dev, config.log_format, config.streams.len()), (true, LogFormat::Json, 2));
+    assert!(config.stream_ids);
     let flags = Flags { streams: vec!["c:9".to_owned()], dev: Some(false), ..Flags::default() };
     let config = resolve(flags, env(&[("RHEOS_STREAM", "x:1,y:1")]), file(toml)).unwrap();
     assert_eq!((config.streams.len(), config.streams[0].shards, config.dev), (1, 9, false));
@@ -51,6 +53,7 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
         ("RHEOS_LISTEN", "4566", "RHEOS_LISTEN: \"4566\" is not ADDRESS:PORT"),
         ("RHEOS_LIMITS", "AWS", "RHEOS_LIMITS: \"AWS\" is neither aws nor open"),
         ("RHEOS_DEV", "maybe", "RHEOS_DEV: \"maybe\" is neither true nor false"),
+        ("RHEOS_STREAM_IDS", "maybe", "RHEOS_STREAM_IDS: \"maybe\" is neither true nor false"),
         ("RHEOS_ACCOUNT_ID", "1", "RHEOS_ACCOUNT_ID: \"1\" is not a valid account id: expected twelve digits"),
         ("RHEOS_STREAM", "orders", "RHEOS_STREAM: \"orders\" is not NAME:SHARDS"),
         ("RHEOS_STREAM", "orders:0", "RHEOS_STREAM: \"orders:0\" is not NAME:SHARDS"),

@@ -14,9 +14,13 @@ impl From<RequestError> for Fault {
             RequestError::WithToken { member } => {
                 Self::invalid(format!("NextToken and {member} cannot be provided together."))
             }
-            RequestError::StreamId => Self::invalid(
-                "StreamId is not supported by this service: name the stream by its StreamName or StreamARN.",
-            ),
+            RequestError::NoSuchId { id, account } => {
+                let message = format!("Stream with id {id} under account {account} not found.");
+                Self::new(ErrorCode::ResourceNotFound, message)
+            }
+            RequestError::IdDiffers { id, name } => {
+                Self::invalid(format!("StreamId {id} is not the id of stream {name}, which the request names too."))
+            }
             RequestError::NotAStreamArn { arn } => Self::invalid(format!(
                 "StreamARN {arn} is not the ARN of a stream: expected arn:aws:kinesis:REGION:ACCOUNT:stream/NAME."
             )),
@@ -33,9 +37,9 @@ impl From<RequestError> for Fault {
             RequestError::OtherConsumer { arn, member } => {
                 Self::invalid(format!("ConsumerARN {arn} and {member} do not name the same consumer."))
             }
-            RequestError::OtherIterator { arn } => {
-                Self::invalid(format!("StreamARN {arn} does not name the stream that the ShardIterator is for."))
-            }
+            RequestError::OtherIterator { name } => Self::invalid(format!(
+                "The request names stream {name}, which is not the stream that the ShardIterator is for."
+            )),
             RequestError::OtherRegion { arn: StreamArn { namespace, name }, region } => Self::invalid(format!(
                 "Stream {name} is in {}, while the request is signed for {region}.",
                 namespace.region

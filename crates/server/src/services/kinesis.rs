@@ -42,6 +42,8 @@ pub(crate) use naming::{ConsumerTarget, RequestError, Target};
 pub(crate) struct Kinesis {
     pub(crate) streams: Streams,
     pub(crate) admission: Arc<Admission>,
+    /// Whether streams are described with their ids, see [`crate::config::Config::stream_ids`].
+    pub(crate) shows_stream_ids: bool,
 }
 
 /// A number that the model keeps at zero or above.

@@ -77,8 +77,8 @@ pub(crate) fn state() -> Vec<Row> {
         row(
             "a stream by its id",
             put(json!({"StreamId": "abcdefghij0123456789-abc"})),
-            INVALID,
-            All(&["StreamId is not supported"]),
+            NOT_FOUND,
+            Exactly("Stream with id abcdefghij0123456789-abc under account 000000000000 not found."),
         ),
         row(
             "a hash key too high",

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
 
 mod consumers;
+mod ids;
 
 use rheos_testkit::{Call, Home, TestServer};
 use serde_json::{Value, json};

@@ -12,7 +12,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: DecreaseStreamRetentionPeriodInput,
 ) -> Result<(), Fault> {
-    let stream = target!(DecreaseStreamRetentionPeriod, input).resolve(caller)?;
+    let stream = target!(DecreaseStreamRetentionPeriod, input).resolve(kinesis, caller)?;
     let hours = count(input.retention_period_hours);
     Ok(kinesis.streams.decrease_retention(&caller.namespace, &stream, hours).await?)
 }

@@ -12,7 +12,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: DescribeStreamInput,
 ) -> Result<DescribeStreamOutput, Fault> {
-    let name = target!(DescribeStream, input).resolve(caller)?;
+    let name = target!(DescribeStream, input).resolve(kinesis, caller)?;
     let (limit, start) = (input.limit.map(count), input.exclusive_start_shard_id.as_deref());
     let described = kinesis.streams.describe_stream(&caller.namespace, &name, limit, start)?;
     let stream = &described.stream;

@@ -16,7 +16,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: DescribeStreamSummaryInput,
 ) -> Result<DescribeStreamSummaryOutput, Fault> {
-    let name = target!(DescribeStreamSummary, input).resolve(caller)?;
+    let name = target!(DescribeStreamSummary, input).resolve(kinesis, caller)?;
     let stream = kinesis.streams.describe_stream_summary(&caller.namespace, &name)?;
     let strategy = (stream.mode == Mode::OnDemand).then_some(RecordDistributionStrategy::UserPartitionKey);
     let stream_description_summary = StreamDescriptionSummary {
@@ -35,7 +35,7 @@ pub(crate) async fn run(
         queue_count: Some(0),
         max_record_size_in_kib: Some(number(stream.max_record_kib)),
         record_distribution_strategy: strategy,
-        stream_id: None,
+        stream_id: kinesis.shows_stream_ids.then(|| stream.id.to_string()),
         warm_throughput: None,
     };
     Ok(DescribeStreamSummaryOutput { stream_description_summary })

@@ -2,13 +2,11 @@
 
 use bytes::Bytes;
 use rheos_streams::{Onward, OpenIteratorError, Records};
-use rheos_types::token::ShardIterator;
 use rheos_wire::codec::{ChildShardRef, Format, RecordFields, RecordsWriter};
 use rheos_wire::generated::GetRecordsInput;
 use rheos_wire::{Operation, Protocol, in_format};
 
-use super::naming::stream_arn;
-use super::{Kinesis, RequestError, count, text, timestamp};
+use super::{Kinesis, RequestError, Target, count, text, timestamp};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -18,16 +16,18 @@ pub(crate) async fn run(
     protocol: Protocol,
     input: GetRecordsInput,
 ) -> Result<Bytes, Fault> {
-    if input.stream_id.is_some() {
-        return Err(RequestError::StreamId.into());
-    }
     let iterator = kinesis.streams.open_iterator(&input.shard_iterator)?;
     // Whose iterator it is decides, not who holds it.
     if iterator.namespace != caller.namespace {
         return Err(OpenIteratorError::Invalid.into());
     }
-    if let Some(arn) = &input.stream_arn {
-        check_arn(arn, &iterator, caller)?;
+    let (arn, id) = (input.stream_arn.as_deref(), input.stream_id.as_deref());
+    let target = Target { operation: Operation::GetRecords, name: None, arn, id };
+    if target.is_given() {
+        let name = target.resolve(kinesis, caller)?;
+        if name != iterator.stream {
+            return Err(RequestError::OtherIterator { name }.into());
+        }
     }
     let _turn = kinesis.admission.turn_to_read().await;
     let records = kinesis.streams.get_records(&iterator, input.limit.map(count)).await?;
@@ -35,11 +35,6 @@ pub(crate) async fn run(
         return Err(RequestError::WouldHaveSucceeded.into());
     }
     Ok(in_format!(protocol, write(&records)).into())
-}
-
-fn check_arn(arn: &str, iterator: &ShardIterator, caller: &Caller) -> Result<(), RequestError> {
-    let arn = stream_arn(arn, Operation::GetRecords, caller)?;
-    if arn.name == iterator.stream { Ok(()) } else { Err(RequestError::OtherIterator { arn }) }
 }
 
 /// What a record takes apart from its data: the names of its members, its sequence number, its time, its key.

@@ -13,7 +13,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: GetShardIteratorInput,
 ) -> Result<GetShardIteratorOutput, Fault> {
-    let stream = target!(GetShardIterator, input).resolve(caller)?;
+    let stream = target!(GetShardIterator, input).resolve(kinesis, caller)?;
     let request = IteratorRequest {
         shard: &input.shard_id,
         kind: kind(input.shard_iterator_type),

@@ -12,7 +12,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: IncreaseStreamRetentionPeriodInput,
 ) -> Result<(), Fault> {
-    let stream = target!(IncreaseStreamRetentionPeriod, input).resolve(caller)?;
+    let stream = target!(IncreaseStreamRetentionPeriod, input).resolve(kinesis, caller)?;
     let hours = count(input.retention_period_hours);
     Ok(kinesis.streams.increase_retention(&caller.namespace, &stream, hours).await?)
 }

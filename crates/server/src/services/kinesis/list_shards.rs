@@ -20,7 +20,7 @@ fn first(kinesis: &Kinesis, caller: &Caller, input: &ListShardsInput) -> Result<
     if input.stream_name.is_none() && input.stream_arn.is_none() && input.stream_id.is_none() {
         return Err(RequestError::NoStreamOrToken.into());
     }
-    let stream = target!(ListShards, input).resolve(caller)?;
+    let stream = target!(ListShards, input).resolve(kinesis, caller)?;
     let request = ListShards {
         exclusive_start_shard_id: input.exclusive_start_shard_id.as_deref(),
         filter: input.shard_filter.as_ref().map_or(Ok(ShardFilter::default()), filter)?,
@@ -34,15 +34,13 @@ fn following(kinesis: &Kinesis, caller: &Caller, input: &ListShardsInput, token:
     let others = [
         (input.stream_name.is_some(), "StreamName"),
         (input.stream_arn.is_some(), "StreamARN"),
+        (input.stream_id.is_some(), "StreamId"),
         (input.exclusive_start_shard_id.is_some(), "ExclusiveStartShardId"),
         (input.shard_filter.is_some(), "ShardFilter"),
         (input.stream_creation_timestamp.is_some(), "StreamCreationTimestamp"),
     ];
     if let Some((_, member)) = others.into_iter().find(|(given, _)| *given) {
         return Err(RequestError::WithToken { member }.into());
-    }
-    if input.stream_id.is_some() {
-        return Err(RequestError::StreamId.into());
     }
     let token = kinesis.streams.open_shards_token(token)?;
     if token.namespace != caller.namespace {

@@ -19,7 +19,7 @@ pub(crate) async fn run(
         arn: Some(&input.stream_arn),
         id: input.stream_id.as_deref(),
     };
-    let stream = target.resolve(caller)?;
+    let stream = target.resolve(kinesis, caller)?;
     if input.next_token.is_some() && input.stream_creation_timestamp.is_some() {
         return Err(RequestError::WithToken { member: "StreamCreationTimestamp" }.into());
     }

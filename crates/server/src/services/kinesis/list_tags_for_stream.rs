@@ -12,7 +12,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: ListTagsForStreamInput,
 ) -> Result<ListTagsForStreamOutput, Fault> {
-    let stream = target!(ListTagsForStream, input).resolve(caller)?;
+    let stream = target!(ListTagsForStream, input).resolve(kinesis, caller)?;
     let (limit, start) = (input.limit.map(count), input.exclusive_start_tag_key.as_deref());
     let page = kinesis.streams.list_tags(&caller.namespace, &stream, limit, start)?;
     let tags = page.tags.into_iter().map(|(key, value)| Tag { key, value: Some(value) });

@@ -1,7 +1,8 @@
-//! Which stream or consumer a request names: by its name, its ARN, or both, which then have to agree.
+//! Which stream or consumer a request names: by its name, its ARN, its id, or several, which then
+//! have to agree.
 
 use rheos_streams::ConsumerInfo;
-use rheos_types::{ConsumerArn, ConsumerName, Region, StreamArn, StreamName};
+use rheos_types::{AccountId, ConsumerArn, ConsumerName, Region, StreamArn, StreamId, StreamName};
 use rheos_wire::Operation;
 
 use super::Kinesis;
@@ -17,8 +18,10 @@ pub(crate) enum RequestError {
     NoStreamOrToken,
     /// ListShards: it has a token and a member that only a first request has.
     WithToken { member: &'static str },
-    /// It names the stream by an id, which there are none of.
-    StreamId,
+    /// No stream of the caller's has this id.
+    NoSuchId { id: String, account: AccountId },
+    /// Id and name (or ARN) are of different streams.
+    IdDiffers { id: String, name: String },
     /// What should be an ARN of a stream is none.
     NotAStreamArn { arn: String },
     /// Name and ARN are of different streams.
@@ -29,8 +32,8 @@ pub(crate) enum RequestError {
     NotAConsumerArn { arn: String },
     /// The ARN of a consumer and another member, which names a stream or a consumer, do not agree.
     OtherConsumer { arn: ConsumerArn, member: &'static str },
-    /// GetRecords: iterator and ARN are of different streams.
-    OtherIterator { arn: StreamArn },
+    /// GetRecords: the iterator is of another stream than the one that is named.
+    OtherIterator { name: StreamName },
     /// The ARN's resource is in another region than the one that the request is signed for.
     OtherRegion { arn: StreamArn, region: Region },
     /// The ARN is of another account, which has not let this one in.
@@ -74,18 +77,36 @@ impl Target<'_> {
     }
 
     /// The name of the stream, which is in the caller's namespace.
-    pub(crate) fn resolve(self, caller: &Caller) -> Result<StreamName, RequestError> {
-        if self.id.is_some() {
-            return Err(RequestError::StreamId);
-        }
+    pub(crate) fn resolve(self, kinesis: &Kinesis, caller: &Caller) -> Result<StreamName, RequestError> {
+        self.resolve_with(caller, |id| {
+            let (namespace, name) = kinesis.streams.stream_of_id(id)?;
+            // A stranger is not told that there is one.
+            (namespace == caller.namespace).then_some(name)
+        })
+    }
+
+    /// The same, given whose id an id is.
+    fn resolve_with(
+        self,
+        caller: &Caller,
+        of_id: impl Fn(StreamId) -> Option<StreamName>,
+    ) -> Result<StreamName, RequestError> {
         let arn = self.arn.map(|arn| stream_arn(arn, self.operation, caller)).transpose()?;
-        match (self.name, arn) {
-            (None, None) => Err(RequestError::NoStream),
-            (None, Some(arn)) => Ok(arn.name),
-            (Some(name), Some(arn)) if name == arn.name.as_str() => Ok(arn.name),
-            (Some(name), Some(arn)) => Err(RequestError::Differ { arn, name: name.to_owned() }),
+        let name = match (self.name, arn) {
+            (None, None) => None,
+            (None, Some(arn)) => Some(arn.name),
+            (Some(name), Some(arn)) if name == arn.name.as_str() => Some(arn.name),
+            (Some(name), Some(arn)) => return Err(RequestError::Differ { arn, name: name.to_owned() }),
             // The model's pattern has been checked before; it allows what a name allows.
-            (Some(name), None) => StreamName::new(name).map_err(|_| RequestError::NoStream),
+            (Some(name), None) => Some(StreamName::new(name).map_err(|_| RequestError::NoStream)?),
+        };
+        let Some(text) = self.id else { return name.ok_or(RequestError::NoStream) };
+        let id = || text.chars().take(200).collect();
+        let missing = || RequestError::NoSuchId { id: id(), account: caller.namespace.account.clone() };
+        let found = StreamId::parse(text).and_then(of_id).ok_or_else(missing)?;
+        match name {
+            Some(name) if name != found => Err(RequestError::IdDiffers { id: id(), name: name.to_string() }),
+            Some(_) | None => Ok(found),
         }
     }
 }
@@ -119,7 +140,7 @@ impl ConsumerTarget<'_> {
     pub(crate) fn resolve(self, kinesis: &Kinesis, caller: &Caller) -> Result<ConsumerInfo, Fault> {
         let arn = self.arn.map(|arn| consumer_arn(arn, self.operation, caller)).transpose()?;
         let stream = Target { operation: self.operation, name: None, arn: self.stream_arn, id: self.stream_id };
-        let stream = stream.is_given().then(|| stream.resolve(caller)).transpose()?;
+        let stream = stream.is_given().then(|| stream.resolve(kinesis, caller)).transpose()?;
         let Some(arn) = arn else {
             let (Some(stream), Some(name)) = (stream, self.name) else { return Err(RequestError::NoConsumer.into()) };
             // The model's pattern has been checked before; it allows what a name allows.
@@ -130,7 +151,8 @@ impl ConsumerTarget<'_> {
             return Err(RequestError::OtherConsumer { arn, member: "ConsumerName" }.into());
         }
         if stream.is_some_and(|stream| stream != arn.stream.name) {
-            return Err(RequestError::OtherConsumer { arn, member: "StreamARN" }.into());
+            let member = if self.stream_arn.is_some() { "StreamARN" } else { "StreamId" };
+            return Err(RequestError::OtherConsumer { arn, member }.into());
         }
         Ok(kinesis.streams.consumer(&arn)?)
     }
@@ -181,7 +203,8 @@ mod tests {
 
     fn resolve(name: Option<&str>, arn: Option<&str>, id: Option<&str>) -> Result<String, RequestError> {
         let target = Target { operation: Operation::PutRecord, name, arn, id };
-        target.resolve(&caller()).map(|name| name.to_string())
+        let of_id = |id: StreamId| (id == StreamId(7)).then(|| StreamName::new("s").unwrap());
+        target.resolve_with(&caller(), of_id).map(|name| name.to_string())
     }
 
     #[test]
@@ -192,7 +215,13 @@ mod tests {
         assert_eq!(resolve(Some("s"), Some(arn), None).unwrap(), "s");
         assert!(matches!(resolve(Some("t"), Some(arn), None), Err(RequestError::Differ { .. })));
         assert_eq!(resolve(None, None, None), Err(RequestError::NoStream));
-        assert_eq!(resolve(Some("s"), None, Some("x")), Err(RequestError::StreamId));
+        let id = StreamId(7).to_string();
+        assert_eq!(resolve(None, None, Some(&id)).unwrap(), "s");
+        assert_eq!(resolve(Some("s"), Some(arn), Some(&id)).unwrap(), "s");
+        assert!(matches!(resolve(Some("t"), None, Some(&id)), Err(RequestError::IdDiffers { .. })));
+        for id in [StreamId(8).to_string(), "abcdefghij0123456789-abc".to_owned()] {
+            assert!(matches!(resolve(Some("s"), None, Some(&id)), Err(RequestError::NoSuchId { .. })), "{id}");
+        }
         let arn = |region: &str, account: &str| format!("arn:aws:kinesis:{region}:{account}:stream/s");
         let other = arn("us-east-1", "000000000000");
         assert!(matches!(resolve(None, Some(&other), None), Err(RequestError::OtherAccount { .. })));

@@ -14,7 +14,7 @@ use crate::fault::Fault;
 pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, body: &[u8]) -> Result<Bytes, Fault> {
     let mut arena = Vec::new();
     let input = put_record(protocol, body, &mut arena)?;
-    let stream = target!(PutRecord, input).resolve(caller)?;
+    let stream = target!(PutRecord, input).resolve(kinesis, caller)?;
     let entry = Entry {
         data: input.record.data.of(&arena),
         partition_key: input.record.partition_key.as_deref(),

@@ -15,7 +15,7 @@ use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits
 pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, body: &[u8]) -> Result<Bytes, Fault> {
     let mut arena = Vec::new();
     let input = put_records(protocol, body, &mut arena)?;
-    let stream = target!(PutRecords, input).resolve(caller)?;
+    let stream = target!(PutRecords, input).resolve(kinesis, caller)?;
     let entries = entries(&input, &arena);
     if input.dry_run == Some(true) {
         let refused = |index, refusal| match refusal {

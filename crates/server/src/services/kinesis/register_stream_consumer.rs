@@ -19,7 +19,7 @@ pub(crate) async fn run(
         arn: Some(&input.stream_arn),
         id: input.stream_id.as_deref(),
     };
-    let stream = target.resolve(caller)?;
+    let stream = target.resolve(kinesis, caller)?;
     // The model's pattern has been checked before; it allows what a name allows.
     let name = ConsumerName::new(&input.consumer_name).map_err(|_| RequestError::NoConsumer)?;
     let tags = input.tags.unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::auth::Caller;
 use crate::fault::{Fault, change_tags};
 
 pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, input: RemoveTagsFromStreamInput) -> Result<(), Fault> {
-    let stream = target!(RemoveTagsFromStream, input).resolve(caller)?;
+    let stream = target!(RemoveTagsFromStream, input).resolve(kinesis, caller)?;
     let removed = kinesis.streams.remove_tags(&caller.namespace, &stream, &input.tag_keys).await;
     removed.map_err(|error| change_tags(error, "remove tags from"))
 }

@@ -13,7 +13,7 @@ pub(crate) async fn run(
     caller: &Caller,
     input: UpdateShardCountInput,
 ) -> Result<UpdateShardCountOutput, Fault> {
-    let name = target!(UpdateShardCount, input).resolve(caller)?;
+    let name = target!(UpdateShardCount, input).resolve(kinesis, caller)?;
     let ScalingType::UniformScaling = input.scaling_type;
     let change = kinesis.streams.update_shard_count(&caller.namespace, &name, count(input.target_shard_count)).await?;
     Ok(UpdateShardCountOutput {
