@@ -9,6 +9,8 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::events::Frame;
+
 /// What a server answered.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -73,6 +75,32 @@ impl Connection {
 
     /// Reads one answer; `None` if the server closed the connection instead.
     pub async fn answer(&mut self) -> Option<Answer> {
+        let (status, headers) = self.head().await?;
+        let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+        while self.ahead.len() < length {
+            self.more().await?;
+        }
+        let body = self.ahead.drain(..length).collect();
+        Some(Answer { status, headers, body })
+    }
+
+    /// Reads the head of an answer that goes on, and then its frames.
+    ///
+    /// # Errors
+    /// The answer, if it is none of that kind.
+    pub async fn events(mut self) -> Result<Events, Answer> {
+        let (status, headers) = self.head().await.expect("an answer");
+        if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
+            return Ok(Events { headers, connection: self, bytes: Vec::new() });
+        }
+        let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+        while self.ahead.len() < length {
+            self.more().await.expect("a whole answer");
+        }
+        Err(Answer { status, headers, body: self.ahead.drain(..length).collect() })
+    }
+
+    async fn head(&mut self) -> Option<(u16, HeaderMap)> {
         let head_end = loop {
             if let Some(at) = self.ahead.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at + 4;
@@ -88,12 +116,7 @@ impl Connection {
             Some((name.parse().ok()?, value.trim().parse().ok()?))
         };
         let headers: HeaderMap = lines.filter_map(header).collect();
-        let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
-        while self.ahead.len() < length {
-            self.more().await?;
-        }
-        let body = self.ahead.drain(..length).collect();
-        Some(Answer { status, headers, body })
+        Some((status, headers))
     }
 
     async fn more(&mut self) -> Option<()> {
@@ -101,5 +124,64 @@ impl Connection {
         let read = self.stream.read(&mut buffer).await.ok().filter(|read| *read > 0)?;
         self.ahead.extend_from_slice(&buffer[..read]);
         Some(())
+    }
+}
+
+/// An answer that goes on: frames of an event stream.
+#[derive(Debug)]
+pub struct Events {
+    /// The answer's headers.
+    pub headers: HeaderMap,
+    connection: Connection,
+    /// What has come of the body and was not taken yet.
+    bytes: Vec<u8>,
+}
+
+impl Events {
+    /// The next frame; `None` at the end.
+    pub async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = Frame::take(&mut self.bytes) {
+                return Some(frame);
+            }
+            if !self.chunk().await {
+                assert!(self.bytes.is_empty(), "the stream ends with a whole frame");
+                return None;
+            }
+        }
+    }
+
+    /// The next frame that has records, says where the shard goes on, or is an error.
+    pub async fn next_news(&mut self) -> Option<Frame> {
+        loop {
+            let frame = self.next().await?;
+            let is_empty = |name: &str| frame.payload[name].as_array().is_none_or(Vec::is_empty);
+            if frame.kind() != "SubscribeToShardEvent" || !is_empty("Records") || !is_empty("ChildShards") {
+                return Some(frame);
+            }
+        }
+    }
+
+    /// Takes one chunk of the body off the connection; `false` at the end.
+    async fn chunk(&mut self) -> bool {
+        let ahead = |connection: &Connection| connection.ahead.windows(2).position(|window| window == b"\r\n");
+        let line = loop {
+            match ahead(&self.connection) {
+                Some(line) => break line,
+                None if self.connection.more().await.is_none() => return false,
+                None => {}
+            }
+        };
+        let size = std::str::from_utf8(&self.connection.ahead[..line]).expect("a size is text");
+        let size = usize::from_str_radix(size, 16).expect("a size is a number");
+        while self.connection.ahead.len() < line + 2 + size + 2 {
+            if self.connection.more().await.is_none() {
+                return false;
+            }
+        }
+        self.connection.ahead.drain(..line + 2);
+        self.bytes.extend(self.connection.ahead.drain(..size));
+        self.connection.ahead.drain(..2);
+        size > 0
     }
 }

@@ -3,6 +3,7 @@
 //! * [`TestServer`]: on a free port, with its log in memory or in a temporary directory
 //! * [`Call`]: one request, signed unless it is spoilt on purpose
 //! * [`Connection`]: a socket with a little HTTP on top
+//! * [`Events`]: what SubscribeToShard sends
 //! * [`TestClock`]: the real time and whatever a test adds to it
 //!
 //! For tests only: what goes wrong here panics.
@@ -12,9 +13,11 @@
 mod call;
 mod clock;
 mod connection;
+mod events;
 mod server;
 
 pub use call::Call;
 pub use clock::TestClock;
-pub use connection::{Answer, Connection};
+pub use connection::{Answer, Connection, Events};
+pub use events::Frame;
 pub use server::{Home, TestServer};

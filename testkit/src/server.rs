@@ -13,7 +13,7 @@ use rheos_types::{Clock, SystemRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Answer, Call, Connection, TestClock};
+use crate::{Answer, Call, Connection, Events, TestClock};
 
 /// Where a test server keeps its log.
 #[derive(Clone, Default)]
@@ -157,6 +157,36 @@ impl TestServer {
         let body = json!({"StreamName": stream, "ShardId": shard, "ShardIteratorType": kind});
         let answer = self.ok("GetShardIterator", &body).await;
         answer["ShardIterator"].as_str().expect("an iterator").to_owned()
+    }
+
+    /// Registers a consumer and waits until it is ACTIVE: its ARN.
+    pub async fn consumer(&self, stream: &str, name: &str) -> String {
+        let summary = self.ok("DescribeStreamSummary", &json!({"StreamName": stream})).await;
+        let stream_arn = &summary["StreamDescriptionSummary"]["StreamARN"];
+        let answer = self.ok("RegisterStreamConsumer", &json!({"StreamARN": stream_arn, "ConsumerName": name})).await;
+        let arn = answer["Consumer"]["ConsumerARN"].as_str().expect("an ARN").to_owned();
+        for _ in 0..1000 {
+            let answer = self.ok("DescribeStreamConsumer", &json!({"ConsumerARN": arn})).await;
+            if answer["ConsumerDescription"]["ConsumerStatus"] == "ACTIVE" {
+                return arn;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("consumer {name} does not become ACTIVE");
+    }
+
+    /// Subscribes a consumer to a shard; `from` is the StartingPosition.
+    ///
+    /// # Errors
+    /// The answer, if it is not a stream of events.
+    pub async fn subscribe(&self, consumer: &str, shard: &str, from: &Value) -> Result<Events, Answer> {
+        let body = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": from});
+        let mut connection = self.connect().await;
+        connection.send(&self.bytes(&Call::new("SubscribeToShard", &body))).await;
+        let mut events = connection.events().await?;
+        let first = events.next().await.expect("a frame");
+        assert_eq!(first.kind(), "initial-response");
+        Ok(events)
     }
 
     /// Lets requests in flight finish, and stops. Returns how many connections were cut off.

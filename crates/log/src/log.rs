@@ -335,6 +335,14 @@ impl Log {
         })
     }
 
+    /// Waits until a shard has a record at position `from` or later, or gets no more, or is gone. Returns at once if that
+    /// is so already; may return without reason.
+    pub async fn wait(&self, shard: ShardKey, from: u64) {
+        if let Some(shard) = self.shared.shards.get(shard) {
+            shard.wait(|index| index.next > from || index.closed).await;
+        }
+    }
+
     /// Fresh shard keys, for the transaction that opens the shards. Keys that no such transaction used may be given out
     /// again after a restart.
     pub fn new_shard_keys(&self, count: u32) -> impl Iterator<Item = ShardKey> + use<> {

@@ -30,6 +30,7 @@ use crate::health::Stage;
 use crate::listener::{self, detach};
 use crate::request::{Front, Inside};
 use crate::services::kinesis::Kinesis;
+use crate::subscribers::Subscribers;
 use threads::Threads;
 
 /// Threads that read records from files. Each waits for one disk access at a time.
@@ -135,20 +136,21 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
     let address = socket.local_addr().map_err(listen_error)?;
     let admission = Arc::new(Admission::new(config.in_flight_bytes(), config.bounds.reads));
     let stage = Arc::<Stage>::default();
+    let faults = Arc::<FaultLog>::default();
     let front = Arc::new(Front {
         bounds: config.bounds,
         clock: machine.clock.clone(),
         envelope: Envelope::new(machine.clock.clone(), machine.random.clone()),
         admission: admission.clone(),
         stage: stage.clone(),
-        faults: FaultLog::default(),
+        faults: faults.clone(),
         inside: OnceLock::new(),
     });
     let (stop, stopped) = watch::channel(false);
     let listener = detach(listener::serve(socket, front.clone(), stopped.clone()));
     let threads = Threads::default();
     let mut running = Running { address, key: None, stop, stage, listener, ticker: None, log: None, threads };
-    match furnish(config, &machine, admission, stopped, &mut running).await {
+    match furnish(config, &machine, admission, faults, stopped, &mut running).await {
         Ok(inside) => {
             // Nobody else sets it.
             drop(front.inside.set(inside));
@@ -169,6 +171,7 @@ async fn furnish(
     config: &Config,
     machine: &Machine,
     admission: Arc<Admission>,
+    faults: Arc<FaultLog>,
     stopped: watch::Receiver<bool>,
     running: &mut Running,
 ) -> Result<Inside, StartError> {
@@ -176,7 +179,12 @@ async fn furnish(
     running.key = root_key(config, machine)?;
     let admits = running.key.clone().map_or(Admits::Everybody, Admits::Key);
     let authenticator = Authenticator::new(config.account_id.clone(), config.region.clone(), admits);
-    let kinesis = Arc::new(Kinesis { streams, admission, shows_stream_ids: config.stream_ids });
+    let subscribers = Arc::new(Subscribers::new(config.event_bytes(), stopped.clone()));
+    let long_poll = Duration::from_millis(config.long_poll_ms);
+    let clock = machine.clock.clone();
+    let shows_stream_ids = config.stream_ids;
+    let kinesis = Kinesis { streams, admission, shows_stream_ids, subscribers, clock, faults, long_poll };
+    let kinesis = Arc::new(kinesis);
     running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
     Ok(Inside { authenticator, kinesis })

@@ -39,6 +39,9 @@ pub struct Config {
     pub account_id: AccountId,
     /// The region of calls that name none, which only `dev` lets in: `region`.
     pub region: Region,
+    /// How long GetRecords waits at the tip for a record, of streams whose limits are open, in milliseconds; 0: not at
+    /// all: `long_poll_ms`.
+    pub long_poll_ms: u64,
     /// How long a stream stays in CREATING, UPDATING and DELETING, in milliseconds: `transition_ms`.
     pub transition_ms: u64,
     /// Show the ids of streams in DescribeStreamSummary: `stream_ids`. They name streams in any case; but a client that is
@@ -68,6 +71,7 @@ impl Default for Config {
             dev: false,
             account_id: AccountId::new("000000000000").expect("twelve digits"),
             region: Region::new("us-east-1").expect("a region"),
+            long_poll_ms: 50,
             transition_ms: 100,
             stream_ids: false,
             streams: Vec::new(),
@@ -89,6 +93,11 @@ impl Config {
     /// The part that may wait to be written: an eighth, but never less than the largest append.
     pub(crate) fn queue_bytes(&self) -> usize {
         bytes(self.memory / 8).max(32 << 20)
+    }
+
+    /// The part for events on their way to subscribers: an eighth, but never less than one at its largest.
+    pub(crate) fn event_bytes(&self) -> usize {
+        bytes(self.memory / 8).max(16 << 20)
     }
 
     /// The bytes of bodies that may be in flight: a quarter, but never less than two at their largest. While records
@@ -204,6 +213,8 @@ pub struct Flags {
     pub account_id: Option<String>,
     /// `--region`
     pub region: Option<String>,
+    /// `--long-poll-ms`
+    pub long_poll_ms: Option<u64>,
     /// `--transition-ms`
     pub transition_ms: Option<u64>,
     /// `--stream-ids`
@@ -272,6 +283,10 @@ pub fn resolve(
             .pick("account-id", Text(flags.account_id), keys.account_id, account_id)?
             .unwrap_or(default.account_id),
         region: sources.pick("region", Text(flags.region), keys.region, region)?.unwrap_or(default.region),
+        long_poll_ms: sources
+            .pick("long-poll-ms", Given(flags.long_poll_ms), keys.long_poll_ms.map(text), milliseconds)?
+            .unwrap_or(default.long_poll_ms)
+            .min(LONGEST_POLL_MS),
         transition_ms: sources
             .pick("transition-ms", Given(flags.transition_ms), keys.transition_ms.map(text), milliseconds)?
             .unwrap_or(default.transition_ms),
@@ -342,6 +357,7 @@ struct Keys {
     dev: Option<bool>,
     account_id: Option<String>,
     region: Option<String>,
+    long_poll_ms: Option<u64>,
     transition_ms: Option<u64>,
     stream_ids: Option<bool>,
     stream: Option<Vec<String>>,
@@ -415,6 +431,9 @@ fn account_id(text: &str) -> Result<AccountId, String> {
 fn region(text: &str) -> Result<Region, String> {
     Region::new(text).map_err(|error| error.to_string())
 }
+
+/// No client waits longer than this for an answer without beginning to doubt.
+const LONGEST_POLL_MS: u64 = 20_000;
 
 fn milliseconds(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| format!("{text:?} is not a number of milliseconds"))

@@ -18,7 +18,6 @@ pub(crate) enum Output {
     /// A body.
     Whole(Bytes),
     /// Frames of an event stream, as they come.
-    #[expect(dead_code, reason = "SubscribeToShard is on its way")]
     Events(BoxStream<'static, Bytes>),
 }
 
@@ -60,6 +59,9 @@ pub(crate) async fn dispatch(
             kinesis::get_records::run(service, &caller, protocol, input).await.map(Output::Whole)
         }
         O::GetShardIterator => read!(get_shard_iterator),
+        O::SubscribeToShard => {
+            kinesis::subscribe_to_shard::run(service, &caller, decode(protocol, &body)?).await.map(Output::Events)
+        }
 
         O::DescribeLimits => read!(describe_limits),
         O::DescribeStream => read!(describe_stream),
@@ -105,7 +107,6 @@ pub(crate) async fn dispatch(
         | O::RestoreDeadLetterQueueRecords
         | O::StartStreamEncryption
         | O::StopStreamEncryption
-        | O::SubscribeToShard
         | O::TagResource
         | O::UntagResource
         | O::UpdateAccountSettings

@@ -7,6 +7,7 @@
 //! | `listener` | accepts and bounds connections, and drains them at the end |
 //! | `request` | the one order of checks: size, method, content type, target, signature, then the operation's own |
 //! | `body`, `admission` | bodies bounded in size, memory and time |
+//! | `subscribers` | what subscriptions share: memory and pace |
 //! | `auth`, [`credentials`] | who calls |
 //! | `dispatch` | one table from operations to functions |
 //! | `services` | one file for each operation: wire to streams and back |
@@ -29,6 +30,7 @@ mod listener;
 mod paced;
 mod request;
 mod services;
+mod subscribers;
 mod telemetry;
 
 pub use compose::{Machine, Running, StartError, Store, run, start};

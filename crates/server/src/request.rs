@@ -30,7 +30,7 @@ pub(crate) struct Front {
     pub(crate) envelope: Envelope,
     pub(crate) admission: Arc<Admission>,
     pub(crate) stage: Arc<Stage>,
-    pub(crate) faults: FaultLog,
+    pub(crate) faults: Arc<FaultLog>,
     /// Set once the log is open and the streams are loaded.
     pub(crate) inside: OnceLock<Inside>,
 }

@@ -96,6 +96,27 @@ impl ReadBucket {
     }
 }
 
+/// Bytes to one subscriber of a shard. As with reads, how much there is is known only afterwards.
+#[derive(Debug, Default)]
+pub(crate) struct FlowBucket(Used);
+
+impl FlowBucket {
+    /// Counts the bytes that an event gave.
+    pub(crate) fn gave(&mut self, bytes: u64, limits: &Limits, now_ms: u64) {
+        if let Some(per_s) = limits.subscribe_bytes_per_s {
+            self.0.drain(now_ms, per_s);
+            self.0.add(bytes);
+        }
+    }
+
+    /// How long until less than a second's worth is used.
+    pub(crate) fn wait_ms(&mut self, limits: &Limits, now_ms: u64) -> u64 {
+        let Some(per_s) = limits.subscribe_bytes_per_s else { return 0 };
+        self.0.drain(now_ms, per_s);
+        self.0.milli.saturating_sub(per_s * 1000).div_ceil(per_s.max(1))
+    }
+}
+
 /// What is used of one shard's limits. Held for a few instructions at a time.
 #[derive(Debug, Default)]
 pub(crate) struct ShardBuckets {

@@ -7,6 +7,7 @@ use crate::view::{ShardView, StreamView};
 use rheos_types::limits::TOKEN_LIFE_MS;
 use rheos_types::token::ShardIterator;
 use rheos_types::{Namespace, SequenceNumber, ShardId, StreamName};
+use std::sync::Arc;
 
 /// Where an iterator begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,16 +143,40 @@ impl Streams {
         name: &StreamName,
         request: IteratorRequest<'_>,
     ) -> Result<String, IteratorError> {
-        let id = ShardId::parse(request.shard).ok_or_else(|| ShardIdInvalid {
+        let (view, shard) = self.shard_to_read(namespace, name, request.shard)?;
+        let position = self.start_position(&view, &shard, &request).await?;
+        Ok(self.seal_iterator(&view, &shard, position))
+    }
+
+    /// The shard that a reader names.
+    pub(crate) fn shard_to_read(
+        &self,
+        namespace: &Namespace,
+        name: &StreamName,
+        shard: &str,
+    ) -> Result<(Arc<StreamView>, Arc<ShardView>), IteratorError> {
+        let id = ShardId::parse(shard).ok_or_else(|| ShardIdInvalid {
             namespace: namespace.clone(),
             stream: name.clone(),
-            shard: request.shard.to_owned(),
+            shard: shard.to_owned(),
         })?;
         let not_found = || ShardNotFound { namespace: namespace.clone(), stream: name.clone(), shard: id };
         let view = self.serving(namespace, name).map_err(|_| not_found())?;
-        let shard = view.shard(id).ok_or_else(not_found)?;
+        let shard = view.shard(id).ok_or_else(not_found)?.clone();
+        Ok((view, shard))
+    }
+
+    /// The position at which a reader begins.
+    pub(crate) async fn start_position(
+        &self,
+        view: &StreamView,
+        shard: &ShardView,
+        request: &IteratorRequest<'_>,
+    ) -> Result<u64, IteratorError> {
+        let not_found =
+            || ShardNotFound { namespace: view.namespace.clone(), stream: view.name.clone(), shard: shard.id };
         let state = self.log.shard(shard.record.key).ok_or_else(not_found)?;
-        let position = match request.kind {
+        Ok(match request.kind {
             IteratorKind::TrimHorizon | IteratorKind::Latest if request.sequence_number.is_some() => {
                 return Err(IteratorError::SequenceMismatch { kind: request.kind, given: true });
             }
@@ -162,7 +187,7 @@ impl Streams {
                     return Err(IteratorError::SequenceMismatch { kind: request.kind, given: false });
                 };
                 // A number beyond the end (the shard's ending number above all) stands for the end.
-                sequence_position(&view, shard, request.kind, value)?.min(state.next)
+                sequence_position(view, shard, request.kind, value)?.min(state.next)
             }
             IteratorKind::AtTimestamp => {
                 let timestamp_ms = request.timestamp_ms.ok_or(IteratorError::NoTimestamp)?;
@@ -172,8 +197,7 @@ impl Streams {
                 }
                 self.log.position_at(shard.record.key, timestamp_ms).await?
             }
-        };
-        Ok(self.seal_iterator(&view, shard, position))
+        })
     }
 
     /// Opens an iterator: the caller may then see what it reads.

@@ -3,6 +3,7 @@
 use crate::catalog::{CONSUMERS, SHARDS, STREAMS, StreamRecord, StreamUid, TOKEN_KEY, expect, put, stream_key};
 use crate::facts::StreamNotFound;
 use crate::retention_clock::RetentionClock;
+use crate::subscribe::Claims;
 use crate::tick::Check;
 use crate::view::{StreamView, Views};
 use rheos_log::{Change, Conflict, Key, Log, LogError, Transaction};
@@ -54,6 +55,7 @@ pub struct Streams {
     pub(crate) config: Config,
     pub(crate) views: Arc<Views>,
     pub(crate) sealer: Sealer,
+    pub(crate) claims: Claims,
     retention_clock: Mutex<RetentionClock>,
     pub(crate) check: Mutex<Check>,
 }
@@ -79,7 +81,7 @@ impl Streams {
         let now_ms = clock.wall_ms();
         let retention_clock = Mutex::new(RetentionClock::new(now_ms, clock.monotonic_ms()));
         let check = Mutex::new(Check::new(now_ms.saturating_add(config.retention_check_ms)));
-        Ok(Self { log, clock, random, config, views, sealer, retention_clock, check })
+        Ok(Self { log, clock, random, config, views, sealer, claims: Claims::default(), retention_clock, check })
     }
 
     /// The limits that hold for a stream: its own choice, or the server's.

@@ -15,7 +15,7 @@ use rheos_types::{HashRange, SequenceNumber, ShardId};
 
 /// Records of one shard, in the log's own blocks: nothing is copied or allocated for one record.
 #[derive(Debug)]
-pub struct Records {
+pub struct Records<Next = String> {
     /// The shard.
     pub shard: ShardId,
     /// Its create second, for sequence numbers.
@@ -23,7 +23,7 @@ pub struct Records {
     /// How long after the last of these records the newest one arrived; 0 at the tip.
     pub millis_behind_latest: u64,
     /// How to go on.
-    pub onward: Onward,
+    pub onward: Onward<Next>,
     blocks: Vec<Block>,
     first: u64,
     next: u64,
@@ -32,9 +32,9 @@ pub struct Records {
 
 /// How a reader goes on after an answer: exactly one of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Onward {
-    /// With this iterator.
-    Next(String),
+pub enum Onward<Next = String> {
+    /// From here: a shard iterator, or the sequence number to continue after.
+    Next(Next),
     /// With these shards: this one is closed and read to its end.
     Ended(Vec<ChildShard>),
 }
@@ -69,7 +69,7 @@ pub struct Record<'a> {
     pub data: &'a [u8],
 }
 
-impl Records {
+impl<Next> Records<Next> {
     /// The records, in order.
     pub fn iter(&self) -> impl Iterator<Item = Record<'_>> {
         self.blocks.iter().flat_map(move |block| {
@@ -85,6 +85,34 @@ impl Records {
 
     fn sequence_number(&self, position: u64, time_ms: u64) -> SequenceNumber {
         SequenceNumber::of_record(self.shard, self.shard_created_s, position, time_ms / 1000)
+    }
+
+    /// No records, before position `at`.
+    pub(crate) fn none(
+        shard: ShardId,
+        shard_created_s: u64,
+        at: u64,
+        millis_behind_latest: u64,
+        onward: Onward<Next>,
+    ) -> Self {
+        let (blocks, first, next, bytes) = (Vec::new(), at, at, 0);
+        Self { shard, shard_created_s, millis_behind_latest, onward, blocks, first, next, bytes }
+    }
+
+    /// The position behind the last of them.
+    pub(crate) fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// When the last of them arrived.
+    pub(crate) fn last_time_ms(&self) -> Option<u64> {
+        self.blocks.iter().rfind(|block| block.first() < self.next).map(Block::time_ms).filter(|_| self.count() > 0)
+    }
+
+    /// Whether there are none, while more may come.
+    #[must_use]
+    pub fn is_at_tip(&self) -> bool {
+        self.count() == 0 && self.millis_behind_latest == 0 && matches!(self.onward, Onward::Next(_))
     }
 
     /// How many records there are.
@@ -138,23 +166,44 @@ impl Streams {
             return Err(RateExceeded { namespace, stream, shard: shard.id }.into());
         }
         let limit = limit.map_or(GET_RECORDS_COUNT, |limit| GET_RECORDS_COUNT.min(limit as usize));
-        let read = self.read_kept(&view, shard, iterator.position, limit).await;
-        let (blocks, at) = read.map_err(|error| match error {
+        let bound = Bound { records: limit, bytes: GET_RECORDS_BYTES };
+        let records =
+            self.read(&view, shard, iterator.position, bound, |next, _| self.seal_iterator(&view, shard, next));
+        let records = records.await.map_err(|error| match error {
             rheos_log::ReadError::UnknownShard => not_found().into(),
             error => ReadError::Read(error),
         })?;
-        let Cut { first, next, bytes, last_time_ms } = cut(&blocks, at, limit);
-        shard.memory.buckets.read(|bucket| bucket.gave(bytes as u64, &view.limits));
+        shard.memory.buckets.read(|bucket| bucket.gave(records.bytes as u64, &view.limits));
+        Ok(records)
+    }
+
+    /// Waits until there is a record where the iterator stands, or the shard ends. May return without reason.
+    pub async fn next_record(&self, iterator: &ShardIterator) {
+        self.log.wait(iterator.shard_key, iterator.position).await;
+    }
+
+    /// Reads from a position on. `onward` makes what the reader goes on with, out of the next position and the time of
+    /// the last record.
+    pub(crate) async fn read<Next>(
+        &self,
+        view: &StreamView,
+        shard: &ShardView,
+        position: u64,
+        bound: Bound,
+        onward: impl FnOnce(u64, Option<u64>) -> Next,
+    ) -> Result<Records<Next>, rheos_log::ReadError> {
+        let (blocks, at) = self.read_kept(view, shard, position, bound).await?;
+        let Cut { first, next, bytes, last_time_ms } = cut(&blocks, at, bound);
         // Looked at after the read: a tip that moved meanwhile is one to catch up with.
-        let state = self.log.shard(shard.record.key).ok_or_else(not_found)?;
+        let state = self.log.shard(shard.record.key).ok_or(rheos_log::ReadError::UnknownShard)?;
         let at_tip = next >= state.next;
         let millis_behind_latest = match last_time_ms {
             Some(time_ms) if !at_tip => self.clock.wall_ms().saturating_sub(time_ms).max(1),
             _ => 0,
         };
-        let onward = match children(&view, shard) {
+        let onward = match children(view, shard) {
             Some(children) if at_tip && state.closed => Onward::Ended(children),
-            _ => Onward::Next(self.seal_iterator(&view, shard, next)),
+            _ => Onward::Next(onward(next, last_time_ms)),
         };
         let (shard, shard_created_s) = (shard.id, shard.record.created_s);
         Ok(Records { shard, shard_created_s, millis_behind_latest, onward, blocks, first, next, bytes })
@@ -166,11 +215,11 @@ impl Streams {
         view: &StreamView,
         shard: &ShardView,
         position: u64,
-        limit: usize,
+        bound: Bound,
     ) -> Result<(Vec<Block>, u64), rheos_log::ReadError> {
         let key = shard.record.key;
         let horizon_ms = self.horizon_ms(&view.record);
-        let read = |from| self.log.read(key, from, limit, GET_RECORDS_BYTES);
+        let read = |from| self.log.read(key, from, bound.records, bound.bytes);
         let mut at = position;
         let mut blocks = read(at).await?;
         if blocks.first().is_some_and(|block| block.time_ms() < horizon_ms) {
@@ -194,6 +243,13 @@ fn children(view: &StreamView, shard: &ShardView) -> Option<Vec<ChildShard>> {
     opened.then(|| closed.children.iter().map(ChildShard::of).collect())
 }
 
+/// How much is read at most. One record is read however large it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bound {
+    pub(crate) records: usize,
+    pub(crate) bytes: usize,
+}
+
 /// What of the blocks is answered.
 struct Cut {
     first: u64,
@@ -202,14 +258,14 @@ struct Cut {
     last_time_ms: Option<u64>,
 }
 
-/// Takes records from `first` on: at most `limit`, and no more bytes than an answer has, but at least one.
-fn cut(blocks: &[Block], first: u64, limit: usize) -> Cut {
+/// Takes records from `first` on: as many as stay within the bound, but at least one.
+fn cut(blocks: &[Block], first: u64, bound: Bound) -> Cut {
     let mut cut = Cut { first, next: first, bytes: 0, last_time_ms: None };
-    let end = first.saturating_add(limit as u64);
+    let end = first.saturating_add(bound.records as u64);
     for block in blocks {
         for (position, record) in kept(block, first, end) {
             let bytes = record.data.len() + record.partition_key.map_or(0, str::len);
-            if cut.next > first && cut.bytes + bytes > GET_RECORDS_BYTES {
+            if cut.next > first && cut.bytes + bytes > bound.bytes {
                 return cut;
             }
             cut.bytes += bytes;

@@ -36,6 +36,10 @@ pub const ON_DEMAND_STREAMS: u32 = 50;
 pub const SHARD_COUNT: u32 = 10_000;
 /// Consumers in one ListStreamConsumers answer, at most and by default.
 pub const LIST_CONSUMERS: usize = 100;
+/// How long a subscription of SubscribeToShard lives.
+pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
+/// How soon after a subscription the same consumer may subscribe to the same shard again, and so take over.
+pub const SUBSCRIBE_AGAIN_MS: u64 = 5_000;
 
 /// Which of the service's artificial limits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -58,6 +62,8 @@ impl Profile {
                 write_records_per_s: Some(1000),
                 read_bytes_per_s: Some(2 << 20),
                 reads_per_s: Some(5),
+                subscribe_bytes_per_s: Some(2 << 20),
+                subscribe_calls_per_s: Some(1),
                 shards_per_account: 20_000,
                 streams_creating: Some(5),
                 shard_count_factor: Some(2),
@@ -71,6 +77,8 @@ impl Profile {
                 write_records_per_s: None,
                 read_bytes_per_s: None,
                 reads_per_s: None,
+                subscribe_bytes_per_s: None,
+                subscribe_calls_per_s: None,
                 shards_per_account: 1_000_000,
                 streams_creating: None,
                 shard_count_factor: None,
@@ -94,6 +102,10 @@ pub struct Limits {
     pub read_bytes_per_s: Option<u64>,
     /// GetRecords calls a second on one shard.
     pub reads_per_s: Option<u64>,
+    /// Bytes a second out of one shard to one consumer by SubscribeToShard.
+    pub subscribe_bytes_per_s: Option<u64>,
+    /// SubscribeToShard calls a second of one consumer on one shard.
+    pub subscribe_calls_per_s: Option<u64>,
     /// Open shards in one account and region.
     pub shards_per_account: u32,
     /// Streams that may be in CREATING at a time.

@@ -36,6 +36,7 @@ fn flags(args: Serve) -> Flags {
         dev: args.dev,
         account_id: args.account_id,
         region: args.region,
+        long_poll_ms: args.long_poll_ms,
         transition_ms: args.transition_ms,
         stream_ids: args.stream_ids,
         streams: args.streams,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use rheos_types::ShardKey;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use tokio::sync::Notify;
 
 /// A durable batch: its bytes while they are in the tail, and where they lie for ever after.
 #[derive(Debug)]
@@ -179,13 +180,31 @@ impl ShardIndex {
     }
 }
 
-/// A shard's index under its own lock, held for moments.
+/// A shard's index under its own lock, held for moments, and those who wait for it to change.
 #[derive(Debug, Default)]
-pub(crate) struct Shard(Mutex<ShardIndex>);
+pub(crate) struct Shard {
+    index: Mutex<ShardIndex>,
+    changed: Notify,
+}
 
 impl Shard {
     pub(crate) fn index(&self) -> MutexGuard<'_, ShardIndex> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes whoever waits for records, or for the shard's end. Next to nothing where nobody does.
+    pub(crate) fn wake(&self) {
+        self.changed.notify_waiters();
+    }
+
+    /// Waits for a change that comes after this was called, unless `is_enough` says that none is needed.
+    pub(crate) async fn wait(&self, is_enough: impl FnOnce(&ShardIndex) -> bool) {
+        let mut changed = std::pin::pin!(self.changed.notified());
+        // Counted among those who wait before looking, so that no change falls between.
+        changed.as_mut().enable();
+        if !is_enough(&self.index()) {
+            changed.await;
+        }
     }
 }
 
@@ -202,8 +221,9 @@ impl Shards {
         self.0.write().unwrap_or_else(PoisonError::into_inner).entry(shard.0).or_default().clone()
     }
 
-    pub(crate) fn drop_shard(&self, shard: ShardKey) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard.0);
+    /// Forgets a shard, and returns what was known of it.
+    pub(crate) fn drop_shard(&self, shard: ShardKey) -> Option<Arc<Shard>> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).remove(&shard.0)
     }
 
     /// Every shard, in order of the keys.

@@ -190,6 +190,7 @@ impl Writer {
         let parsed = batch.into_parsed();
         let mut changed = BTreeSet::new();
         let mut trimmed = false;
+        let mut touched = Vec::new();
         for change in self.changes.drain(..) {
             match change {
                 Change::Put { key, .. } | Change::Delete { key } => {
@@ -199,10 +200,11 @@ impl Writer {
                 Change::CloseShard { shard } => {
                     if let Some(shard) = self.shared.shards.get(shard) {
                         shard.index().closed = true;
+                        touched.push(shard);
                     }
                 }
                 Change::DropShard { shard } => {
-                    self.shared.shards.drop_shard(shard);
+                    touched.extend(self.shared.shards.drop_shard(shard));
                     trimmed = true;
                 }
                 Change::TrimShard { shard, below } => {
@@ -226,6 +228,8 @@ impl Writer {
             index.next = entry.first + u64::from(entry.count);
             index.last_time_ms = live.time_ms;
             index.live.push_back(LiveRun::new(entry, offset, live.clone()));
+            drop(index);
+            touched.push(shard);
         }
         self.tail.push(live, parsed.bytes().len());
         if !changed.is_empty() {
@@ -239,6 +243,8 @@ impl Writer {
                 .collect();
             self.shared.tell(&news);
         }
+        // Last: whoever is woken by the end of a shard finds its children.
+        touched.iter().for_each(|shard| shard.wake());
         if trimmed {
             self.shared.something_died.store(true, Ordering::Relaxed);
             self.shared.housekeeping.wake();

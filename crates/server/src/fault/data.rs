@@ -3,10 +3,11 @@
 use std::borrow::Cow;
 
 use rheos_streams::{
-    Failure, IteratorError, LogError, OpenIteratorError, PutError, PutRecordsError, RateExceeded, ReadError,
+    ConsumerInfo, Failure, IteratorError, LogError, OpenIteratorError, PutError, PutRecordsError, RateExceeded,
+    ReadError, ShardNotFound, SubscribeError, SubscriptionEnd,
 };
 use rheos_types::{Namespace, ShardId, StreamName};
-use rheos_wire::ErrorCode;
+use rheos_wire::{ErrorBody, ErrorCode, Operation};
 
 use super::{Fault, INTERNAL_FAILURE, expired, log_fault};
 
@@ -116,44 +117,49 @@ fn too_large(path: &str, bytes: usize, limit_bytes: usize) -> Fault {
 
 impl From<IteratorError> for Fault {
     fn from(error: IteratorError) -> Self {
-        match error {
-            IteratorError::ShardId(fact) => fact.into(),
-            IteratorError::NotFound(fact) => fact.into(),
-            IteratorError::SequenceMismatch { kind, given } => Self::invalid(format!(
-                "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
-                 TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified {} and also {} \
-                 StartingSequenceNumber.",
-                kind.as_str(),
-                if given { "a" } else { "no" }
-            )),
-            IteratorError::SequenceInvalid { namespace, stream, shard, value } => {
-                Self::invalid(format!("{}.", bad_number(&namespace, &stream, shard, &value)))
-            }
-            IteratorError::OtherStream { namespace, stream, shard, value } => {
-                let number = bad_number(&namespace, &stream, shard, &value);
-                Self::invalid(format!("{number} because it did not come from this stream."))
-            }
-            IteratorError::OtherShard { encoded, shard } => Self::invalid(format!(
-                "Invalid StartingSequenceNumber. It encodes {encoded}, while it was used in a call to a shard with \
-                 {shard}"
-            )),
-            IteratorError::NoTimestamp => Self::invalid(
-                "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
-                 timestamp parameter.",
-            ),
-            IteratorError::FutureTimestamp { timestamp_ms, now_ms } => Self::invalid(format!(
-                "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
-                 timestampInMillis: {timestamp_ms}, currentTimestampInMillis: {now_ms}"
-            )),
-            IteratorError::Read(error) => error.into(),
-        }
+        start(error, Operation::GetShardIterator)
     }
 }
 
-fn bad_number(namespace: &Namespace, stream: &StreamName, shard: ShardId, value: &str) -> String {
+/// Where a reader wants to begin, as `operation` takes it.
+fn start(error: IteratorError, operation: Operation) -> Fault {
+    match error {
+        IteratorError::ShardId(fact) => fact.into(),
+        IteratorError::NotFound(fact) => fact.into(),
+        IteratorError::SequenceMismatch { kind, given } => Fault::invalid(format!(
+            "Must either specify (1) AT_SEQUENCE_NUMBER or AFTER_SEQUENCE_NUMBER and StartingSequenceNumber or (2) \
+                 TRIM_HORIZON or LATEST and no StartingSequenceNumber. Request specified {} and also {} \
+                 StartingSequenceNumber.",
+            kind.as_str(),
+            if given { "a" } else { "no" }
+        )),
+        IteratorError::SequenceInvalid { namespace, stream, shard, value } => {
+            Fault::invalid(format!("{}.", bad_number(operation, &namespace, &stream, shard, &value)))
+        }
+        IteratorError::OtherStream { namespace, stream, shard, value } => {
+            let number = bad_number(operation, &namespace, &stream, shard, &value);
+            Fault::invalid(format!("{number} because it did not come from this stream."))
+        }
+        IteratorError::OtherShard { encoded, shard } => Fault::invalid(format!(
+            "Invalid StartingSequenceNumber. It encodes {encoded}, while it was used in a call to a shard with \
+                 {shard}"
+        )),
+        IteratorError::NoTimestamp => Fault::invalid(
+            "Must specify timestampInMillis parameter for iterator of type AT_TIMESTAMP. Current request has no \
+                 timestamp parameter.",
+        ),
+        IteratorError::FutureTimestamp { timestamp_ms, now_ms } => Fault::invalid(format!(
+            "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
+                 timestampInMillis: {timestamp_ms}, currentTimestampInMillis: {now_ms}"
+        )),
+        IteratorError::Read(error) => error.into(),
+    }
+}
+
+fn bad_number(operation: Operation, namespace: &Namespace, stream: &StreamName, shard: ShardId, value: &str) -> String {
     format!(
-        "StartingSequenceNumber {value} used in GetShardIterator on shard {shard} in stream {stream} under account {} is \
-         invalid",
+        "StartingSequenceNumber {value} used in {} on shard {shard} in stream {stream} under account {} is invalid",
+        operation.name(),
         namespace.account
     )
 }
@@ -177,4 +183,57 @@ impl From<ReadError> for Fault {
             ReadError::Read(error) => error.into(),
         }
     }
+}
+
+impl From<SubscribeError> for Fault {
+    fn from(error: SubscribeError) -> Self {
+        match error {
+            SubscribeError::Consumer(fact) => fact.into(),
+            SubscribeError::NotActive(consumer) => {
+                let message = format!(
+                    "Consumer {} with creation timestamp {} under stream: {} , account {} is not in ACTIVE status.",
+                    consumer.name,
+                    consumer.created_ms / 1000,
+                    consumer.stream,
+                    consumer.namespace.account
+                );
+                Self::new(ErrorCode::ResourceInUse, message)
+            }
+            SubscribeError::Start(error) => start(error, Operation::SubscribeToShard),
+            SubscribeError::InUse { consumer, shard } => another_subscription(&consumer, shard),
+            SubscribeError::RateExceeded { consumer, shard } => {
+                let message = format!("Rate exceeded for consumer {} on shard {shard}.", consumer.arn());
+                Self::new(ErrorCode::LimitExceeded, message)
+            }
+        }
+    }
+}
+
+impl From<SubscriptionEnd> for Fault {
+    fn from(end: SubscriptionEnd) -> Self {
+        match end {
+            SubscriptionEnd::TakenOver { consumer, shard } => another_subscription(&consumer, shard),
+            SubscriptionEnd::Consumer(fact) => fact.into(),
+            SubscriptionEnd::Shard { consumer, shard } => {
+                ShardNotFound { namespace: consumer.namespace, stream: consumer.stream, shard }.into()
+            }
+            SubscriptionEnd::Read(error) => {
+                let Self { body, cause } = error.into();
+                // The one code among those that an event may carry.
+                let code = ErrorCode::InternalFailureException;
+                Self { body: ErrorBody { code, ..body }, cause }
+            }
+        }
+    }
+}
+
+fn another_subscription(consumer: &ConsumerInfo, shard: ShardId) -> Fault {
+    let message = format!(
+        "Another active subscription exists for this consumer: {}:{}:{}:{}:{shard}",
+        consumer.namespace.account,
+        consumer.stream,
+        consumer.name,
+        consumer.created_ms / 1000
+    );
+    Fault::new(ErrorCode::ResourceInUse, message)
 }

@@ -4,6 +4,7 @@
 mod describe;
 mod dry_run;
 mod naming;
+mod records;
 
 pub(crate) mod add_tags_to_stream;
 pub(crate) mod create_stream;
@@ -27,14 +28,19 @@ pub(crate) mod put_records;
 pub(crate) mod register_stream_consumer;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
+pub(crate) mod subscribe_to_shard;
 pub(crate) mod update_shard_count;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rheos_streams::Streams;
+use rheos_types::Clock;
 use rheos_wire::Timestamp;
 
 use crate::admission::Admission;
+use crate::fault::FaultLog;
+use crate::subscribers::Subscribers;
 
 pub(crate) use naming::{ConsumerTarget, RequestError, Target};
 
@@ -44,6 +50,11 @@ pub(crate) struct Kinesis {
     pub(crate) admission: Arc<Admission>,
     /// Whether streams are described with their ids, see [`crate::config::Config::stream_ids`].
     pub(crate) shows_stream_ids: bool,
+    pub(crate) subscribers: Arc<Subscribers>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) faults: Arc<FaultLog>,
+    /// How long GetRecords waits at the tip for a record, of streams whose limits are open.
+    pub(crate) long_poll: Duration,
 }
 
 /// A number that the model keeps at zero or above.

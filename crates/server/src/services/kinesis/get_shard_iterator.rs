@@ -27,7 +27,7 @@ pub(crate) async fn run(
     Ok(GetShardIteratorOutput { shard_iterator: Some(iterator) })
 }
 
-fn kind(kind: ShardIteratorType) -> IteratorKind {
+pub(super) fn kind(kind: ShardIteratorType) -> IteratorKind {
     match kind {
         ShardIteratorType::TrimHorizon => IteratorKind::TrimHorizon,
         ShardIteratorType::Latest => IteratorKind::Latest,

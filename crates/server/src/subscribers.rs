@@ -1,0 +1,163 @@
+//! What all subscriptions share: how many there are, and the memory for events that are on their way.
+//!
+//! A subscription holds memory for one event at most, from before it is read until the connection has taken it. What an
+//! event may hold shrinks as subscriptions become more, so that all of them together, every one with a reader that has
+//! stopped reading, hold half of the memory there is, and the other half is for those who read.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+/// What is counted: kibibytes.
+const UNIT: usize = 1024;
+/// Bytes of records in one event, apart from a record that is larger by itself.
+const EVENT_BYTES: usize = 256 << 10;
+/// The same, when there are very many subscriptions.
+const LEAST_EVENT_BYTES: usize = 8 << 10;
+/// How many bytes of an event a byte of records becomes: base64, and the members around it.
+const GROWTH: usize = 2;
+/// Bytes of records for each of which an event may hold one record: small ones grow most, so that they are counted too.
+const RECORD_BYTES: usize = 128;
+/// Subscriptions for which events are kept apart by one millisecond more.
+const PER_MS: usize = 4;
+/// The most that events are kept apart. Delivery within some tens of milliseconds is what the service has as well.
+const LONGEST_PACE_MS: u64 = 50;
+
+/// All subscriptions.
+#[derive(Debug)]
+pub(crate) struct Subscribers {
+    active: AtomicUsize,
+    memory: Arc<Semaphore>,
+    memory_bytes: usize,
+    /// Becomes true when the server stops.
+    stopped: watch::Receiver<bool>,
+}
+
+impl Subscribers {
+    /// With `memory_bytes` for events.
+    pub(crate) fn new(memory_bytes: usize, stopped: watch::Receiver<bool>) -> Self {
+        let units = (memory_bytes / UNIT).min(Semaphore::MAX_PERMITS);
+        Self { active: AtomicUsize::new(0), memory: Arc::new(Semaphore::new(units)), memory_bytes, stopped }
+    }
+
+    /// Counts one subscription for as long as the place is kept.
+    pub(crate) fn enter(self: &Arc<Self>) -> Place {
+        self.active.fetch_add(1, Ordering::Relaxed);
+        Place(self.clone())
+    }
+
+    /// Resolves when the server stops.
+    pub(crate) async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        // The sender lives as long as the server.
+        drop(stopped.wait_for(|stopped| *stopped).await);
+    }
+}
+
+/// A subscription's place among all.
+#[derive(Debug)]
+pub(crate) struct Place(Arc<Subscribers>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Place {
+    fn others(&self) -> usize {
+        self.0.active.load(Ordering::Relaxed)
+    }
+
+    /// How far apart the events of one subscription are: the more subscriptions there are, the more records ride in
+    /// each event, so that subscribers take a bounded part of the machine from producers. Who is behind waits less.
+    pub(crate) fn pace_ms(&self, is_behind: bool) -> u64 {
+        let pace_ms = (self.others() / PER_MS).try_into().unwrap_or(LONGEST_PACE_MS).min(LONGEST_PACE_MS);
+        if is_behind { pace_ms / 4 } else { pace_ms }
+    }
+
+    /// Waits for the memory of an event.
+    pub(crate) async fn room(&self) -> Room {
+        let share = self.0.memory_bytes / 2 / GROWTH / self.others().max(1);
+        let bytes = share.clamp(LEAST_EVENT_BYTES, EVENT_BYTES);
+        let units = (bytes * GROWTH / UNIT).min(self.0.memory_bytes / UNIT);
+        // Never closed; and what fits into 32 bits is more memory than there is.
+        let permit = self.0.memory.clone().acquire_many_owned(units as u32).await.ok();
+        Room { bytes, records: (bytes / RECORD_BYTES), permit }
+    }
+}
+
+/// Memory for an event.
+#[derive(Debug)]
+pub(crate) struct Room {
+    /// How many bytes of records may be read into it.
+    pub(crate) bytes: usize,
+    /// How many records.
+    pub(crate) records: usize,
+    permit: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    /// Holds the memory until the event has been sent. What the event does not need is given back at once.
+    pub(crate) fn carry(mut self, event: Vec<u8>) -> Bytes {
+        let needed = event.len().div_ceil(UNIT);
+        if let Some(permit) = &mut self.permit {
+            let unneeded = permit.num_permits().saturating_sub(needed);
+            drop(permit.split(unneeded));
+        }
+        Bytes::from_owner(Carried { event, _room: self })
+    }
+}
+
+struct Carried {
+    event: Vec<u8>,
+    _room: Room,
+}
+
+impl AsRef<[u8]> for Carried {
+    fn as_ref(&self) -> &[u8] {
+        &self.event
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn subscribers(memory_bytes: usize) -> Arc<Subscribers> {
+        // Whoever stops it has gone: nobody asks in these tests.
+        Arc::new(Subscribers::new(memory_bytes, watch::channel(false).1))
+    }
+
+    #[tokio::test]
+    async fn an_event_holds_what_it_needs_until_it_has_been_sent() {
+        let subscribers = subscribers(32 << 20);
+        let place = subscribers.enter();
+        let free = subscribers.memory.available_permits();
+        let room = place.room().await;
+        assert_eq!(room.bytes, EVENT_BYTES);
+        assert_eq!(free - subscribers.memory.available_permits(), EVENT_BYTES * GROWTH / UNIT);
+        let event = room.carry(vec![0; 10 * UNIT]);
+        assert_eq!(free - subscribers.memory.available_permits(), 10);
+        drop(event);
+        assert_eq!(subscribers.memory.available_permits(), free);
+    }
+
+    #[tokio::test]
+    async fn many_that_do_not_read_leave_memory_to_those_who_do() {
+        let subscribers = subscribers(32 << 20);
+        let places: Vec<_> = (0..1000).map(|_| subscribers.enter()).collect();
+        let mut held = Vec::new();
+        for place in &places[..500] {
+            let room = place.room().await;
+            let bytes = room.bytes;
+            held.push(room.carry(vec![0; bytes * GROWTH]));
+        }
+        assert!(subscribers.memory.available_permits() > (16 << 20) / UNIT);
+        assert_eq!(places[0].pace_ms(false), LONGEST_PACE_MS);
+        drop(places);
+        assert_eq!(subscribers.enter().pace_ms(false), 0);
+    }
+}
