@@ -63,6 +63,7 @@ pub(crate) async fn dispatch(
             kinesis::subscribe_to_shard::run(service, &caller, decode(protocol, &body)?).await.map(Output::Events)
         }
 
+        O::DescribeAccountSettings => read!(describe_account_settings),
         O::DescribeLimits => read!(describe_limits),
         O::DescribeStream => read!(describe_stream),
         O::DescribeStreamConsumer => read!(describe_stream_consumer),
@@ -82,6 +83,7 @@ pub(crate) async fn dispatch(
         O::RegisterStreamConsumer => change!(register_stream_consumer),
         O::RemoveTagsFromStream => change!(remove_tags_from_stream),
         O::SplitShard => change!(split_shard),
+        O::UpdateAccountSettings => change!(update_account_settings),
         O::UpdateShardCount => change!(update_shard_count),
 
         // To come with the issue "The whole Kinesis API". The code is one that no client retries.
@@ -92,7 +94,6 @@ pub(crate) async fn dispatch(
         | O::DeleteChannel
         | O::DeleteQueue
         | O::DeleteResourcePolicy
-        | O::DescribeAccountSettings
         | O::DescribeChannel
         | O::DescribeQueue
         | O::DisableEnhancedMonitoring
@@ -109,7 +110,6 @@ pub(crate) async fn dispatch(
         | O::StopStreamEncryption
         | O::TagResource
         | O::UntagResource
-        | O::UpdateAccountSettings
         | O::UpdateChannel
         | O::UpdateDeadLetterQueueRecordsVisibility
         | O::UpdateMaxRecordSize

@@ -5,6 +5,7 @@
 //! | `stream/{account}/{region}/{name}` | [`StreamRecord`] |
 //! | `shard/{stream uid, 16 hex digits}/{shard number, 10 digits}` | [`ShardRecord`] |
 //! | `consumer/{stream uid, 16 hex digits}/{name}` | [`ConsumerRecord`] |
+//! | `account/{account}/{region}` | [`AccountRecord`] |
 //! | `retired/{account}/{region}/{name}` | [`Retired`]: the last create second of a deleted stream, for about an hour |
 //! | `retired-floor` | [`Retired`]: the highest of those that have been forgotten |
 //! | `token-key` | the 32 random bytes that seal iterators and next tokens |
@@ -25,6 +26,7 @@ use std::fmt;
 pub(crate) const STREAMS: &str = "stream/";
 pub(crate) const SHARDS: &str = "shard/";
 pub(crate) const CONSUMERS: &str = "consumer/";
+pub(crate) const ACCOUNTS: &str = "account/";
 pub(crate) const RETIRED: &str = "retired/";
 pub(crate) const RETIRED_FLOOR: &str = "retired-floor";
 pub(crate) const TOKEN_KEY: &str = "token-key";
@@ -235,6 +237,22 @@ pub(crate) struct ConsumerRecord {
     pub(crate) due_ms: Option<u64>,
 }
 
+/// The settings of an account in a region.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub(crate) struct AccountRecord {
+    /// The last commitment to a minimum throughput, which may have ended.
+    #[serde(default)]
+    pub(crate) commitment: Option<Commitment>,
+}
+
+/// A commitment to a minimum throughput.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Commitment {
+    pub(crate) started_ms: u64,
+    /// When it was asked to end. It does so then, or once it has lasted for its term.
+    pub(crate) end_asked_ms: Option<u64>,
+}
+
 /// A create second that is not to be used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Retired {
@@ -251,6 +269,10 @@ pub(crate) fn shard_key(uid: StreamUid, shard: ShardId) -> Key {
 
 pub(crate) fn consumer_key(uid: StreamUid, name: &ConsumerName) -> Key {
     Key::new(format!("{CONSUMERS}{uid}/{name}"))
+}
+
+pub(crate) fn account_key(namespace: &Namespace) -> Key {
+    Key::new(format!("{ACCOUNTS}{}/{}", namespace.account, namespace.region))
 }
 
 pub(crate) fn retired_key(namespace: &Namespace, name: &StreamName) -> Key {

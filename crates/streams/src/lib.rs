@@ -22,6 +22,7 @@
 //! * Retention never goes back: the stream's horizon only rises and is recorded in the same commit that raises the
 //!   retention.
 
+mod account;
 mod append;
 mod buckets;
 mod catalog;
@@ -53,6 +54,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
+pub use account::BillingCommitment;
 pub use append::{Entry, Failure, InvalidExplicitHashKey, Outcome, PutError, PutRecordsError, Stored};
 pub use catalog::{Mode, Status};
 pub use consumer::{ConsumerInfo, ConsumerStatus, DescribeConsumerError};

@@ -1,6 +1,9 @@
 //! [`Streams`]: what all verbs share, how it is opened, and how a stream is changed.
 
-use crate::catalog::{CONSUMERS, SHARDS, STREAMS, StreamRecord, StreamUid, TOKEN_KEY, expect, put, stream_key};
+use crate::catalog::{
+    ACCOUNTS, AccountRecord, CONSUMERS, SHARDS, STREAMS, StreamRecord, StreamUid, TOKEN_KEY, decode, expect, put,
+    stream_key,
+};
 use crate::facts::StreamNotFound;
 use crate::retention_clock::RetentionClock;
 use crate::subscribe::Claims;
@@ -76,6 +79,10 @@ impl Streams {
         entries.extend(log.scan(SHARDS));
         entries.extend(log.scan(CONSUMERS));
         views.load(entries).map_err(|key| OpenError::Damaged { key: key.to_string() })?;
+        for (key, stored) in log.scan(ACCOUNTS) {
+            let damaged = || OpenError::Damaged { key: key.to_string() };
+            let _readable: AccountRecord = decode(&stored.value).ok_or_else(damaged)?;
+        }
         log.observe(views.clone());
         let sealer = Sealer::new(&token_key(&log, &*random).await?);
         let now_ms = clock.wall_ms();

@@ -3,7 +3,7 @@
 //! A registration writes the stream's record again, unchanged: so it excludes other registrations, which count the same
 //! consumers, and the deletion of the stream, which has to know them all.
 
-use crate::catalog::{ConsumerRecord, ConsumerStatus, consumer_key, expect, stream_key};
+use crate::catalog::{ConsumerRecord, ConsumerStatus, Mode, consumer_key, expect, stream_key};
 use crate::consumer::{ConsumerInfo, put_consumer};
 use crate::facts::{NotActive, StreamNotFound};
 use crate::open::{Streams, put_stream};
@@ -116,7 +116,9 @@ impl Streams {
         if view.consumers.contains_key(name) {
             return Err(RegisterConsumerError::Exists { namespace, stream, consumer: name.clone() });
         }
-        let limit = view.limits.consumers_per_stream;
+        let advantage = view.record.mode == Mode::OnDemand && self.billing_commitment(&view.namespace);
+        let limits = &view.limits;
+        let limit = if advantage { limits.consumers_per_advantage_stream } else { limits.consumers_per_stream };
         if view.consumers.len() >= limit as usize {
             return Err(RegisterConsumerError::TooMany { namespace, stream, limit });
         }

@@ -34,6 +34,8 @@ pub const ON_DEMAND_STREAMS: u32 = 50;
 
 /// Open shards of one stream, at most, that UpdateShardCount makes.
 pub const SHARD_COUNT: u32 = 10_000;
+/// How long a commitment to a minimum throughput of on-demand streams lasts at least: 24 hours.
+pub const COMMITMENT_MS: u64 = 24 * 3_600_000;
 /// Consumers in one ListStreamConsumers answer, at most and by default.
 pub const LIST_CONSUMERS: usize = 100;
 /// How long a subscription of SubscribeToShard lives.

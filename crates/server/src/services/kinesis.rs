@@ -11,6 +11,7 @@ pub(crate) mod create_stream;
 pub(crate) mod decrease_stream_retention_period;
 pub(crate) mod delete_stream;
 pub(crate) mod deregister_stream_consumer;
+pub(crate) mod describe_account_settings;
 pub(crate) mod describe_limits;
 pub(crate) mod describe_stream;
 pub(crate) mod describe_stream_consumer;
@@ -29,6 +30,7 @@ pub(crate) mod register_stream_consumer;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
 pub(crate) mod subscribe_to_shard;
+pub(crate) mod update_account_settings;
 pub(crate) mod update_shard_count;
 
 use std::sync::Arc;

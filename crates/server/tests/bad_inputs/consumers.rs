@@ -142,6 +142,21 @@ pub(crate) fn rows(past: &Past) -> Vec<Row> {
             Exactly("NextToken and StreamCreationTimestamp cannot be provided together."),
         ),
         row(
+            "a commitment of no such status",
+            call("UpdateAccountSettings", json!({"MinimumThroughputBillingCommitment": {"Status": "ENDED"}})),
+            VALIDATION,
+            All(&[
+                "Value 'ENDED' at 'minimumThroughputBillingCommitment.status' failed to satisfy constraint: Member must \
+                 satisfy enum value set: [",
+            ]),
+        ),
+        row(
+            "no commitment",
+            call("UpdateAccountSettings", json!({})),
+            VALIDATION,
+            All(&["Value null at 'minimumThroughputBillingCommitment' failed to satisfy constraint"]),
+        ),
+        row(
             "delete a stream with consumers",
             call("DeleteStream", json!({"StreamName": "s"})),
             IN_USE,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
 
+mod accounts;
 mod consumers;
 mod ids;
 

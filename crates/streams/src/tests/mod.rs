@@ -1,5 +1,6 @@
 //! The verbs over a log in memory, with a clock that stands still until a test moves it.
 
+mod accounts;
 mod appending;
 mod consumers;
 mod iterators;

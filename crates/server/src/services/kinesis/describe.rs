@@ -1,6 +1,6 @@
 //! Streams and shards as the wire shows them, for the operations that list and describe.
 
-use rheos_streams::{ConsumerInfo, ConsumerStatus, Mode, ShardInfo, Status, StreamInfo};
+use rheos_streams::{BillingCommitment, ConsumerInfo, ConsumerStatus, Mode, ShardInfo, Status, StreamInfo};
 use rheos_types::{HashRange, StreamArn};
 use rheos_wire::Timestamp;
 use rheos_wire::generated::{
@@ -9,6 +9,9 @@ use rheos_wire::generated::{
 };
 
 use super::timestamp;
+use rheos_wire::generated::{
+    MinimumThroughputBillingCommitmentOutput, MinimumThroughputBillingCommitmentOutputStatus as CommitmentStatus,
+};
 
 pub(super) fn arn(stream: &StreamInfo) -> String {
     StreamArn { namespace: stream.namespace.clone(), name: stream.name.clone() }.to_string()
@@ -39,6 +42,34 @@ pub(super) fn created(stream: &StreamInfo) -> Timestamp {
 /// No metrics of single shards.
 pub(super) fn no_enhanced_monitoring() -> Vec<EnhancedMetrics> {
     vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
+}
+
+/// What an account has committed itself to.
+pub(super) fn commitment(commitment: BillingCommitment) -> MinimumThroughputBillingCommitmentOutput {
+    let of = |status| MinimumThroughputBillingCommitmentOutput {
+        status,
+        started_at: None,
+        ended_at: None,
+        earliest_allowed_end_at: None,
+    };
+    match commitment {
+        BillingCommitment::Never => of(CommitmentStatus::Disabled),
+        BillingCommitment::Enabled { started_ms, earliest_end_ms } => MinimumThroughputBillingCommitmentOutput {
+            started_at: Some(timestamp(started_ms)),
+            earliest_allowed_end_at: Some(timestamp(earliest_end_ms)),
+            ..of(CommitmentStatus::Enabled)
+        },
+        BillingCommitment::Ending { started_ms, end_ms } => MinimumThroughputBillingCommitmentOutput {
+            started_at: Some(timestamp(started_ms)),
+            earliest_allowed_end_at: Some(timestamp(end_ms)),
+            ..of(CommitmentStatus::EnabledUntilEarliestAllowedEnd)
+        },
+        BillingCommitment::Ended { started_ms, ended_ms } => MinimumThroughputBillingCommitmentOutput {
+            started_at: Some(timestamp(started_ms)),
+            ended_at: Some(timestamp(ended_ms)),
+            ..of(CommitmentStatus::Disabled)
+        },
+    }
 }
 
 /// A consumer; when it was registered is told to the second, which is the one in its ARN.
