@@ -1,8 +1,11 @@
 //! Inputs come out as they went in, whichever way they take; outputs are what the generated types would write.
 
+use base64_simd::STANDARD;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::json;
 
 use super::put::{put_record_fast, put_record_slow, put_records_fast, put_records_slow};
 use super::*;
@@ -11,6 +14,7 @@ use crate::scalar::{Blob, Timestamp};
 use crate::shape::{Kind, Shape};
 
 const JSON: Protocol = Protocol::Json;
+const CBOR: Protocol = Protocol::Cbor;
 
 #[test]
 fn inputs_are_typed() {
@@ -94,6 +98,10 @@ fn types_and_tables_agree_for_every_typed_operation() {
             assert_eq!(again, body, "{operation:?}");
             typed += 1;
         }
+        let cbor = cbor::from_json(operation.input(), &body, &mut cbor::like_jackson);
+        if let Some(again) = crate::generated::calls::round_trip(CBOR, *operation, &cbor) {
+            assert_eq!(cbor::to_json(&again.unwrap()), Ok(body), "{operation:?}");
+        }
     }
     assert_eq!(typed, 40);
 }
@@ -125,6 +133,20 @@ fn the_fast_path_takes_what_clients_send_and_leaves_the_rest() {
     ] {
         assert!(!takes(left), "{left}");
     }
+    let java = |body: serde_json::Value| cbor::from_json(Operation::PutRecord.input(), &body, &mut cbor::like_jackson);
+    let takes = |body: &[u8]| put_record_fast(CBOR, body, &mut Vec::new()).is_some();
+    assert!(takes(&java(
+        json!({"StreamName": "s", "PartitionKey": "k", "Data": "aGk=", "Stranger": [{}], "DryRun": null})
+    )));
+    assert!(takes(&cbor::from_json(Operation::PutRecord.input(), &json!({"StreamARN": arn, "Data": ""}), &mut |_| {
+        false
+    })));
+    for left in [json!({"PartitionKey": "k"}), json!({"Data": "a"}), json!({"Data": "", "StreamName": ""}), json!([])] {
+        assert!(!takes(&java(left.clone())), "{left}");
+    }
+    assert!(!takes(b"\xa2\x64Data\x40\x64Data\x40"));
+    assert!(!takes(b"\xa1\x64Data\x5f\xff"));
+    assert!(!takes(b"\xa1\x64Data\x40\x00"));
     let list = |count: usize| format!(r#"{{"Records":[{}]}}"#, vec![r#"{"Data":"aGk="}"#; count].join(","));
     let takes = |count| put_records_fast(JSON, list(count).as_bytes(), &mut Vec::new()).is_some();
     assert_eq!([0, 1, 500, 501].map(takes), [false, true, true, false]);
@@ -145,22 +167,30 @@ fn the_arena_holds_what_it_held_after_an_error() {
     assert_eq!(input.records[1].data, DataRef::Arena(8..10));
 }
 
-#[test]
-fn hot_outputs_are_what_the_types_would_write() {
-    let mut out = Vec::new();
-    write_put_record::<Json>(&mut out, "shardId-000000000000", "495", Some(EncryptionType::Kms));
-    let output: PutRecordOutput = serde_json::from_slice(&out).unwrap();
-    assert_eq!(output.encryption_type, Some(EncryptionType::Kms));
-
-    let mut out = Vec::new();
-    let mut writer = PutRecordsWriter::<Json>::begin(&mut out, 2);
+/// The outputs of puts, in a format.
+fn puts<F: Format>() -> [Vec<u8>; 2] {
+    let mut one = Vec::new();
+    write_put_record::<F>(&mut one, "shardId-000000000000", "495", Some(EncryptionType::Kms));
+    let mut many = Vec::new();
+    let mut writer = PutRecordsWriter::<F>::begin(&mut many, 2);
     writer.push(PutOutcome::Stored { shard_id: "shardId-000000000001", sequence_number: "496" });
     writer.push(PutOutcome::Failed { code: "InternalFailure", message: "Internal Service Failure" });
     writer.finish(None);
-    let output: PutRecordsOutput = serde_json::from_slice(&out).unwrap();
-    assert_eq!(output.failed_record_count, Some(1));
-    assert_eq!(output.records[0].sequence_number.as_deref(), Some("496"));
-    assert_eq!(output.records[1].error_code.as_deref(), Some("InternalFailure"));
+    [one, many]
+}
+
+#[test]
+fn hot_outputs_are_what_the_types_would_write() {
+    let [one, many] = puts::<Json>();
+    let output: PutRecordOutput = serde_json::from_slice(&one).unwrap();
+    assert_eq!(output.encryption_type, Some(EncryptionType::Kms));
+    let outputs: PutRecordsOutput = serde_json::from_slice(&many).unwrap();
+    assert_eq!(outputs.failed_record_count, Some(1));
+    assert_eq!(outputs.records[0].sequence_number.as_deref(), Some("496"));
+    assert_eq!(outputs.records[1].error_code.as_deref(), Some("InternalFailure"));
+    let [one, many] = puts::<Cbor>();
+    assert_eq!(PutRecordOutput::deserialize(&mut cbor::Reader::new(&one)).unwrap(), output);
+    assert_eq!(PutRecordsOutput::deserialize(&mut cbor::Reader::new(&many)).unwrap(), outputs);
 
     let mut out = Vec::new();
     RecordsWriter::<Json>::begin(&mut out, 0).finish(Some("next"), 0, &[]);
@@ -240,8 +270,197 @@ fn put_records_body() -> impl Strategy<Value = String> {
     })
 }
 
+/// Values for a shape, right more often than not, as JSON has them.
+fn along(shape: &'static Shape) -> BoxedStrategy<serde_json::Value> {
+    let right = match shape.kind {
+        Kind::Structure(members) => {
+            let member = |member: &crate::shape::Member| {
+                let name = member.name.to_owned();
+                option::weighted(
+                    if member.required { 0.9 } else { 0.3 },
+                    along(member.shape).prop_map(move |value| (name.clone(), value)),
+                )
+            };
+            let members: Vec<_> = members.iter().map(member).collect();
+            let stranger = option::weighted(0.1, anything().prop_map(|value| ("Stranger".to_owned(), value)));
+            (members, stranger)
+                .prop_map(|(members, stranger)| members.into_iter().flatten().chain(stranger).collect())
+                .boxed()
+        }
+        Kind::List(element) => vec(along(element), 0..4).prop_map(serde_json::Value::from).boxed(),
+        Kind::Map(_, element) => {
+            vec(("[a-zA-Z:]{0,4}", along(element)), 0..4).prop_map(|members| members.into_iter().collect()).boxed()
+        }
+        Kind::Integer | Kind::Long => number().boxed(),
+        Kind::Boolean => any::<bool>().prop_map(serde_json::Value::from).boxed(),
+        Kind::Timestamp => {
+            prop_oneof![(0..4_102_444_800_000_u64).prop_map(|ms| json!(ms as f64 / 1000.0)), number(),].boxed()
+        }
+        Kind::Blob => vec(any::<u8>(), 0..9).prop_map(|bytes| STANDARD.encode_to_string(bytes).into()).boxed(),
+        Kind::String if !shape.values.is_empty() => {
+            prop::sample::select(shape.values).prop_map(serde_json::Value::from).boxed()
+        }
+        Kind::String => prop_oneof![
+            Just(sample(shape)),
+            "[a-z0-9]{0,5}".prop_map(serde_json::Value::from),
+            any::<String>().prop_map(serde_json::Value::from),
+        ]
+        .boxed(),
+    };
+    prop_oneof![20 => right, 1 => anything()].boxed()
+}
+
+fn number() -> impl Strategy<Value = serde_json::Value> {
+    prop_oneof![
+        (0..200_i64).prop_map(serde_json::Value::from),
+        any::<i64>().prop_map(serde_json::Value::from),
+        any::<f64>().prop_map(serde_json::Value::from),
+        (-1e4..1e4).prop_map(serde_json::Value::from),
+    ]
+}
+
+fn anything() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(serde_json::Value::from),
+        number(),
+        ".{0,5}".prop_map(serde_json::Value::from),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..3).prop_map(serde_json::Value::from),
+            vec((".{0,4}", inner), 0..3).prop_map(|members| members.into_iter().collect()),
+        ]
+    })
+}
+
+fn calls() -> impl Strategy<Value = (Operation, serde_json::Value)> {
+    prop::sample::select(Operation::ALL).prop_flat_map(|operation| (Just(operation), along(operation.input())))
+}
+
+/// Decides by turns which values are written without their length.
+fn by_turns(turns: Vec<bool>) -> impl FnMut(&serde_json::Value) -> bool {
+    let mut turns = turns.into_iter().cycle();
+    move |_| turns.next().unwrap_or(true)
+}
+
+/// The data of a record in the arena, wherever it was.
+fn settle(record: &mut RecordRef<'_>, arena: &mut Vec<u8>) {
+    if let DataRef::Body(data) = record.data {
+        record.data = DataRef::Arena(arena.len()..arena.len() + data.len());
+        arena.extend_from_slice(data);
+    }
+}
+
+/// What the fast path accepts of CBOR so does the slow.
+fn ways_agree(body: &[u8]) -> Result<(), TestCaseError> {
+    let (mut fast_data, mut slow_data) = (Vec::new(), Vec::new());
+    if let Some(mut fast) = put_record_fast(CBOR, body, &mut fast_data) {
+        settle(&mut fast.record, &mut fast_data);
+        prop_assert_eq!(Ok(fast), put_record_slow(CBOR, body, &mut slow_data));
+        prop_assert_eq!(&fast_data, &slow_data);
+    }
+    let (mut fast_data, mut slow_data) = (Vec::new(), Vec::new());
+    if let Some(mut fast) = put_records_fast(CBOR, body, &mut fast_data) {
+        fast.records.iter_mut().for_each(|record| settle(record, &mut fast_data));
+        prop_assert_eq!(Ok(fast), put_records_slow(CBOR, body, &mut slow_data));
+        prop_assert_eq!(&fast_data, &slow_data);
+    }
+    Ok(())
+}
+
+/// The CBOR of the members of a body of JSON, one after the other, repetitions included; nothing if JSON has none.
+fn in_cbor(operation: Operation, body: &str, turns: Vec<bool>) -> Option<Vec<u8>> {
+    let mut turn = by_turns(turns);
+    let mut out = vec![0xbf];
+    // What is between the outer braces, cut at the names that the strategies above use.
+    let Members(members) = serde_json::from_str(body).ok()?;
+    for (name, value) in members {
+        let body = cbor::from_json(operation.input(), &json!({name: value}), &mut |value| {
+            value.as_object().is_none_or(|members| members.len() != 1) && turn(value)
+        });
+        // Without the head of a map of one member.
+        out.extend_from_slice(body.strip_prefix(b"\xa1")?);
+    }
+    out.push(0xff);
+    Some(out)
+}
+
+/// The members of an object with their repetitions.
+struct Members(Vec<(String, serde_json::Value)>);
+
+impl<'de> serde::Deserialize<'de> for Members {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> serde::de::Visitor<'de> for All {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(All)
+    }
+}
+
+/// What a format's writer of records makes, as the type that it should be, and as `encode` writes that type.
+fn written<F: Format>(records: &[(String, i64, Vec<u8>, Option<String>)], children: &[ChildShardRef<'_>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = RecordsWriter::<F>::begin(&mut out, 0);
+    for (number, arrival, data, key) in records {
+        writer.push(&RecordFields {
+            sequence_number: number,
+            arrival: Timestamp(*arrival),
+            data,
+            partition_key: key.as_deref(),
+            encryption: key.is_none().then_some(EncryptionType::Kms),
+        });
+    }
+    writer.finish(children.is_empty().then_some("next"), 7, children);
+    out
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn both_protocols_decode_to_the_same((operation, body) in calls(), turns in vec(any::<bool>(), 1..8)) {
+        let json = decode_value(JSON, operation, body.to_string().as_bytes());
+        for indefinite in [&mut by_turns(turns) as &mut dyn FnMut(&serde_json::Value) -> bool, &mut cbor::like_jackson] {
+            let cbor = cbor::from_json(operation.input(), &body, indefinite);
+            prop_assert_eq!(&json, &decode_value(CBOR, operation, &cbor), "{:?}", cbor);
+            prop_assert_eq!(is_map(CBOR, &cbor), body.is_object());
+        }
+    }
+
+    #[test]
+    fn what_the_fast_path_accepts_of_cbor_so_does_the_slow(
+        one in put_record_body(),
+        many in put_records_body(),
+        turns in vec(any::<bool>(), 1..8),
+        at in any::<prop::sample::Index>(),
+        byte in any::<u8>(),
+    ) {
+        for (operation, body) in [(Operation::PutRecord, one), (Operation::PutRecords, many)] {
+            for turns in [turns.clone(), vec![false]] {
+                let Some(mut body) = in_cbor(operation, &body, turns) else { continue };
+                ways_agree(&body)?;
+                let at = at.index(body.len());
+                body[at] = byte;
+                ways_agree(&body)?;
+            }
+        }
+    }
 
     #[test]
     fn what_the_fast_path_accepts_so_does_the_slow(one in put_record_body(), many in put_records_body()) {
@@ -282,32 +501,32 @@ proptest! {
     #[test]
     fn records_are_written_as_the_types_would(
         records in vec((any::<String>(), 0..4_102_444_800_000_i64, any::<Vec<u8>>(), option::of(any::<String>())), 0..4),
+        ended in any::<bool>(),
     ) {
-        let mut out = Vec::new();
-        let mut writer = RecordsWriter::<Json>::begin(&mut out, 0);
-        for (number, arrival, data, key) in &records {
-            writer.push(&RecordFields {
-                sequence_number: number,
-                arrival: Timestamp(*arrival),
-                data,
-                partition_key: key.as_deref(),
-                encryption: None,
-            });
-        }
-        writer.finish(Some("next"), 7, &[]);
         let record = |(number, arrival, data, key): &(String, i64, Vec<u8>, Option<String>)| Record {
             sequence_number: number.clone(),
             approximate_arrival_timestamp: Some(Timestamp(*arrival)),
             data: data.clone().into(),
             partition_key: key.clone(),
-            encryption_type: None,
+            encryption_type: key.is_none().then_some(EncryptionType::Kms),
+        };
+        let child = ChildShardRef { shard_id: "c", parent_shards: &["a", "b"], starting_hash_key: "0", ending_hash_key: "9" };
+        let children = if ended { &[child, child][..] } else { &[] };
+        let child = ChildShard {
+            shard_id: "c".to_owned(),
+            parent_shards: vec!["a".to_owned(), "b".to_owned()],
+            hash_key_range: HashKeyRange { starting_hash_key: "0".to_owned(), ending_hash_key: "9".to_owned() },
         };
         let expected = GetRecordsOutput {
             records: records.iter().map(record).collect(),
-            next_shard_iterator: Some("next".to_owned()),
+            next_shard_iterator: (!ended).then(|| "next".to_owned()),
             millis_behind_latest: Some(7),
-            child_shards: None,
+            child_shards: ended.then(|| vec![child.clone(), child.clone()]),
         };
-        prop_assert_eq!(serde_json::from_slice::<GetRecordsOutput>(&out).unwrap(), expected);
+        let out = written::<Json>(&records, children);
+        prop_assert_eq!(&serde_json::from_slice::<GetRecordsOutput>(&out).unwrap(), &expected);
+        let out = written::<Cbor>(&records, children);
+        prop_assert_eq!(&GetRecordsOutput::deserialize(&mut cbor::Reader::new(&out)).unwrap(), &expected);
+        prop_assert_eq!(cbor::to_json(&out), cbor::to_json(&encode(CBOR, &expected).unwrap()));
     }
 }
