@@ -1,4 +1,4 @@
-//! How fast a full PutRecords gets through the front: `cargo run --release -p rheos-wire --example hot_path`.
+//! How fast a full PutRecords gets through the front, in JSON and in CBOR: `cargo run --release -p rheos-wire --example hot_path`.
 #![expect(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods, reason = "a measurement for people")]
 
 use std::hint::black_box;
@@ -6,9 +6,13 @@ use std::time::Instant;
 
 use base64_simd::STANDARD;
 use http::HeaderMap;
-use rheos_wire::codec::{Json, PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, put_record, put_records};
+use rheos_wire::Protocol::{Cbor, Json};
+use rheos_wire::codec::{
+    Format, PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, cbor, decode, put_record, put_records,
+};
+use rheos_wire::generated::PutRecordsInput;
 use rheos_wire::sigv4::{Credentials, RequestHead, SecretKey, SigningKeyCache, parse, sign, verify};
-use rheos_wire::{Protocol, Timestamp, codec::json};
+use rheos_wire::{Operation, Timestamp, in_format};
 
 const NOW: i64 = 1_440_938_160_000;
 
@@ -48,33 +52,48 @@ fn main() {
         measure("  verify", body.len(), authentic);
     }
 
-    let mut arena = Vec::new();
-    measure("decode PutRecords", body.len(), || {
-        arena.clear();
-        black_box(put_records(Protocol::Json, &body, &mut arena).unwrap());
-    });
-    measure("decode PutRecords, slow path", body.len(), || {
-        black_box(json::decode::<rheos_wire::generated::PutRecordsInput>(&body).unwrap());
-    });
-    measure("decode PutRecord", one.len(), || {
-        arena.clear();
-        black_box(put_record(Protocol::Json, one, &mut arena).unwrap());
-    });
+    let both = |operation: Operation, body: &[u8]| {
+        let value = serde_json::from_slice(body).unwrap();
+        [(Json, body.to_vec()), (Cbor, cbor::from_json(operation.input(), &value, &mut cbor::like_jackson))]
+    };
+    for ((protocol, body), (_, one)) in
+        both(Operation::PutRecords, &body).into_iter().zip(both(Operation::PutRecord, one))
+    {
+        println!("{protocol:?}: {} bytes, {} bytes", body.len(), one.len());
+        let mut arena = Vec::new();
+        // A protocol has as much to do as there are records: its own bytes are its own affair.
+        measure("  decode PutRecords", DATA, || {
+            arena.clear();
+            black_box(put_records(protocol, &body, &mut arena).unwrap());
+        });
+        measure("  decode PutRecords, slow path", DATA, || {
+            black_box(decode::<PutRecordsInput>(protocol, &body).unwrap());
+        });
+        measure("  decode PutRecord", 11, || {
+            arena.clear();
+            black_box(put_record(protocol, &one, &mut arena).unwrap());
+        });
+        in_format!(protocol, outputs());
+    }
+}
 
+const DATA: usize = 500 * 1024;
+
+fn outputs<F: Format>() {
     let mut out = Vec::new();
     let number = "49590338271490256608559692538361571095921575989136588898";
-    measure("encode PutRecords output", 500 * 120, || {
+    measure("  encode PutRecords output", 500 * 120, || {
         out.clear();
-        let mut writer = PutRecordsWriter::<Json>::begin(&mut out, 500);
+        let mut writer = PutRecordsWriter::<F>::begin(&mut out, 500);
         for _ in 0..500 {
             writer.push(PutOutcome::Stored { shard_id: "shardId-000000000000", sequence_number: number });
         }
         writer.finish(None);
     });
     let data = vec![7; 1024];
-    measure("encode GetRecords output", 500 * 1024, || {
+    measure("  encode GetRecords output", DATA, || {
         out.clear();
-        let mut writer = RecordsWriter::<Json>::begin(&mut out, 500 * 1024);
+        let mut writer = RecordsWriter::<F>::begin(&mut out, DATA);
         for _ in 0..500 {
             writer.push(&RecordFields {
                 sequence_number: number,

@@ -1,6 +1,7 @@
 //! Texts, written quickly.
 
 /// Appends `text` as a JSON string, quotes included (RFC 8259 §7): runs that need no escape are copied whole.
+#[inline]
 pub(crate) fn push_json_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let bytes = text.as_bytes();

@@ -92,6 +92,7 @@ pub fn encode<O: Serialize>(output: &O) -> Result<Bytes, ErrorBody> {
 }
 
 /// Appends the head of an item in its shortest form.
+#[inline]
 fn push_head(out: &mut Vec<u8>, major: u8, argument: u64) {
     let major = major << 5;
     if let Ok(byte) = u8::try_from(argument) {
@@ -118,6 +119,7 @@ pub(crate) fn push_map(out: &mut Vec<u8>, members: u64) {
 }
 
 /// Appends a text.
+#[inline]
 pub(crate) fn push_text(out: &mut Vec<u8>, text: &str) {
     push_head(out, major::TEXT, text.len() as u64);
     out.extend_from_slice(text.as_bytes());
@@ -145,45 +147,56 @@ fn push_timestamp(out: &mut Vec<u8>, timestamp: Timestamp) {
 }
 
 impl Format for Cbor {
-    fn first(out: &mut Vec<u8>, key: &Key) {
+    #[inline]
+    fn first(out: &mut Vec<u8>, key: Key) {
         out.push(BEGIN_MAP);
-        push_text(out, key.name());
+        push_text(out, key.name);
     }
 
-    fn next(out: &mut Vec<u8>, key: &Key) {
-        push_text(out, key.name());
+    #[inline]
+    fn next(out: &mut Vec<u8>, key: Key) {
+        push_text(out, key.name);
     }
 
+    #[inline]
     fn end_map(out: &mut Vec<u8>) {
         out.push(BREAK);
     }
 
+    #[inline]
     fn begin_list(out: &mut Vec<u8>) {
         out.push(BEGIN_LIST);
     }
 
+    #[inline]
     fn item(_: &mut Vec<u8>, _: bool) {}
 
+    #[inline]
     fn end_list(out: &mut Vec<u8>) {
         out.push(BREAK);
     }
 
+    #[inline]
     fn text(out: &mut Vec<u8>, text: &str) {
         push_text(out, text);
     }
 
+    #[inline]
     fn number(out: &mut Vec<u8>, number: i64) {
         push_number(out, number);
     }
 
+    #[inline]
     fn timestamp(out: &mut Vec<u8>, timestamp: Timestamp) {
         push_timestamp(out, timestamp);
     }
 
+    #[inline]
     fn blob(out: &mut Vec<u8>, bytes: &[u8]) {
         push_bytes(out, bytes);
     }
 
+    #[inline]
     fn blob_bytes(bytes: usize) -> usize {
         bytes + 9
     }

@@ -55,51 +55,61 @@ pub fn encode<O: Serialize>(output: &O) -> Result<Bytes, ErrorBody> {
 }
 
 impl Format for Json {
-    fn first(out: &mut Vec<u8>, key: &Key) {
-        out.push(b'{');
-        out.extend_from_slice(&key.json().as_bytes()[1..]);
+    #[inline]
+    fn first(out: &mut Vec<u8>, key: Key) {
+        out.extend_from_slice(key.json_first.as_bytes());
     }
 
-    fn next(out: &mut Vec<u8>, key: &Key) {
-        out.extend_from_slice(key.json().as_bytes());
+    #[inline]
+    fn next(out: &mut Vec<u8>, key: Key) {
+        out.extend_from_slice(key.json_next.as_bytes());
     }
 
+    #[inline]
     fn end_map(out: &mut Vec<u8>) {
         out.push(b'}');
     }
 
+    #[inline]
     fn begin_list(out: &mut Vec<u8>) {
         out.push(b'[');
     }
 
+    #[inline]
     fn item(out: &mut Vec<u8>, is_first: bool) {
         if !is_first {
             out.push(b',');
         }
     }
 
+    #[inline]
     fn end_list(out: &mut Vec<u8>) {
         out.push(b']');
     }
 
+    #[inline]
     fn text(out: &mut Vec<u8>, text: &str) {
         push_json_string(out, text);
     }
 
+    #[inline]
     fn number(out: &mut Vec<u8>, number: i64) {
         push_decimal(out, number);
     }
 
+    #[inline]
     fn timestamp(out: &mut Vec<u8>, timestamp: Timestamp) {
         timestamp.push_seconds(out);
     }
 
+    #[inline]
     fn blob(out: &mut Vec<u8>, bytes: &[u8]) {
         out.push(b'"');
         STANDARD.encode_append(bytes, out);
         out.push(b'"');
     }
 
+    #[inline]
     fn blob_bytes(bytes: usize) -> usize {
         // A third more for base64.
         bytes / 3 * 4 + 6

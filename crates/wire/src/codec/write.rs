@@ -9,9 +9,9 @@ use crate::scalar::Timestamp;
 /// for each format, so that a format costs the other nothing.
 pub trait Format {
     /// Begins a map with its first member, whose value has to follow.
-    fn first(out: &mut Vec<u8>, key: &Key);
+    fn first(out: &mut Vec<u8>, key: Key);
     /// Goes on with another member, whose value has to follow.
-    fn next(out: &mut Vec<u8>, key: &Key);
+    fn next(out: &mut Vec<u8>, key: Key);
     /// Ends a map.
     fn end_map(out: &mut Vec<u8>);
     /// Begins a list.
@@ -32,27 +32,20 @@ pub trait Format {
     fn blob_bytes(bytes: usize) -> usize;
 }
 
-/// The name of a member, with what formats put around it.
+/// The name of a member, with what formats put around it: constants, so that a name is one copy of known length.
 #[derive(Clone, Copy, Debug)]
 pub struct Key {
-    json: &'static str,
-}
-
-impl Key {
+    /// `{"Name":`
+    pub(super) json_first: &'static str,
     /// `,"Name":`
-    pub(super) const fn json(self) -> &'static str {
-        self.json
-    }
-
+    pub(super) json_next: &'static str,
     /// `Name`
-    pub(super) fn name(self) -> &'static str {
-        &self.json[2..self.json.len() - 2]
-    }
+    pub(super) name: &'static str,
 }
 
 macro_rules! key {
     ($name:literal) => {
-        &const { Key { json: concat!(",\"", $name, "\":") } }
+        Key { json_first: concat!("{\"", $name, "\":"), json_next: concat!(",\"", $name, "\":"), name: $name }
     };
 }
 
@@ -216,7 +209,7 @@ impl<'o, F: Format> RecordsWriter<'o, F> {
         self.end(key!("ContinuationSequenceNumber"), continuation, millis_behind, children);
     }
 
-    fn end(self, next_key: &Key, next: Option<&str>, millis_behind: i64, children: &[ChildShardRef<'_>]) {
+    fn end(self, next_key: Key, next: Option<&str>, millis_behind: i64, children: &[ChildShardRef<'_>]) {
         let out = self.out;
         F::end_list(out);
         if let Some(next) = next {

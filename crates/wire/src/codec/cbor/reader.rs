@@ -86,6 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a null, if one is next.
+    #[inline]
     pub(super) fn null(&mut self) -> bool {
         let is_null = matches!(self.rest, [NULL | UNDEFINED, ..]);
         if is_null {
@@ -95,6 +96,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The next item, without its tags. Of lists and maps only the beginning.
+    #[inline]
     pub fn item(&mut self) -> Result<Item<'a>, Malformed> {
         let head = self.untagged()?;
         Ok(match head.major {
@@ -119,6 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Whether another element or member of a list or map follows; once not, never again.
+    #[inline]
     pub fn more(&mut self, left: &mut Length) -> Result<bool, Malformed> {
         match left {
             Length::Known(0) => Ok(false),
@@ -195,6 +198,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The head of the next item that is no tag.
+    #[inline]
     fn untagged(&mut self) -> Result<Head, Malformed> {
         loop {
             let head = self.head()?;
@@ -204,6 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn head(&mut self) -> Result<Head, Malformed> {
         let (&first, rest) = self.rest.split_first().ok_or(Malformed)?;
         self.rest = rest;
@@ -226,6 +231,7 @@ impl<'a> Reader<'a> {
         Ok(*array)
     }
 
+    #[inline]
     fn take(&mut self, length: u64) -> Result<&'a [u8], Malformed> {
         let length = usize::try_from(length).map_err(|_| Malformed)?;
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed)?;
@@ -234,6 +240,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes a break, if one is next. There has to be something.
+    #[inline]
     fn at_break(&mut self) -> Result<bool, Malformed> {
         let (&next, rest) = self.rest.split_first().ok_or(Malformed)?;
         if next == BREAK {
