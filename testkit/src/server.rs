@@ -52,14 +52,16 @@ pub struct TestServer {
 }
 
 impl TestServer {
-    /// Starts a server as it comes, in memory, but for the time that streams take to change: ten milliseconds.
+    /// Starts a server as it comes, in memory, but for the time that streams take to change, ten milliseconds, and without
+    /// the rates of calls, which a test exceeds before it has begun. A test of these clears `overrides`.
     pub async fn start() -> Self {
         Self::start_with(Home::default(), |_| {}).await
     }
 
     /// Starts a server with another configuration.
     pub async fn start_with(home: Home, configure: impl FnOnce(&mut Config)) -> Self {
-        let mut config = Config { transition_ms: 10, ..Config::default() };
+        let any_rate = "calls_per_s=none".parse().expect("a limit");
+        let mut config = Config { transition_ms: 10, overrides: vec![any_rate], ..Config::default() };
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let store = match &home {
             Home::Nowhere => Store::Memory(MemoryStore::default()),

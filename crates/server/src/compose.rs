@@ -226,12 +226,16 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     let log = opened.start(&running.threads, READERS, move |fatal| on_fatal(&fatal)).map_err(no_thread)?;
     running.log = Some(log.clone());
     let config = rheos_streams::Config {
-        profile: config.limits,
+        limits: config.effective_limits(),
         transition_ms: config.transition_ms,
         ..rheos_streams::Config::default()
     };
     let streams = Streams::open(log, machine.clock.clone(), machine.random.clone(), config).await;
-    streams.map_err(StartError::Streams)
+    let streams = streams.map_err(StartError::Streams)?;
+    for unreadable in streams.all_unreadable_limits() {
+        tracing::warn!(error = %chain(&unreadable), "a stream's limits");
+    }
+    Ok(streams)
 }
 
 /// Creates the streams of `--stream` that are absent, and waits until they take records.

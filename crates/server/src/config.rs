@@ -4,25 +4,28 @@
 //! from the key of the same name in the TOML file, else from [`Config::default`]. [`resolve`] is a pure function of
 //! these; whoever starts the server reads the environment and the file.
 
+mod limits;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub use limits::Choice;
 pub use units::{InvalidSize, parse_size};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// The choice of limits, by the name of its flag.
+/// The profile of limits, by the name of its flag.
 pub use rheos_types::limits::Profile as Limits;
-use rheos_types::limits::Profile;
+use rheos_types::limits::{Override, Profile};
 use rheos_types::{AccountId, Region, StreamName};
 use rheos_wire::sigv4::SecretKey;
 use serde::Deserialize;
 
 use crate::credentials::AccessKey;
+use limits::LimitKey;
 
 /// What the server is told, checked.
 #[derive(Clone, Debug)]
@@ -33,6 +36,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The limits of streams that do not choose their own by a tag: `limits`, `aws` or `open`.
     pub limits: Profile,
+    /// Limits of the profile that have another value: `limit`, `NAME=VALUE`. A later one wins.
+    pub overrides: Vec<Override>,
     /// Accept any credentials, and calls that are not signed: `dev`.
     pub dev: bool,
     /// The account that all callers belong to: `account_id`.
@@ -68,6 +73,7 @@ impl Default for Config {
             data_dir: PathBuf::from("rheos-data"),
             listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
             limits: Profile::Aws,
+            overrides: Vec::new(),
             dev: false,
             account_id: AccountId::new("000000000000").expect("twelve digits"),
             region: Region::new("us-east-1").expect("a region"),
@@ -85,6 +91,12 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The limits in force.
+    #[must_use]
+    pub fn effective_limits(&self) -> rheos_types::limits::Limits {
+        self.overrides.iter().fold(self.limits.limits(), |limits, one| limits.with(*one))
+    }
+
     /// The part of the memory for the newest records: a quarter.
     pub(crate) fn tail_bytes(&self) -> usize {
         bytes(self.memory / 4)
@@ -206,7 +218,9 @@ pub struct Flags {
     /// `--listen`
     pub listen: Option<String>,
     /// `--limits`
-    pub limits: Option<Profile>,
+    pub limits: Option<Choice>,
+    /// `--limit`
+    pub overrides: Vec<String>,
     /// `--dev`
     pub dev: Option<bool>,
     /// `--account-id`
@@ -274,10 +288,14 @@ pub fn resolve(
     // The one place where the order is written down. What the file says comes as text, like the environment, so that
     // both are read, and refused, alike.
     let sources = Sources { env: &env, file_name };
+    let choice = sources.pick("limits", Given(flags.limits), keys.limits, Choice::from_str)?.unwrap_or_default();
     Ok(Config {
         data_dir: sources.pick("data-dir", Given(flags.data_dir), keys.data_dir, path)?.unwrap_or(default.data_dir),
         listen: sources.pick("listen", Text(flags.listen), keys.listen, listen)?.unwrap_or(default.listen),
-        limits: sources.pick("limits", Given(flags.limits), keys.limits, limits)?.unwrap_or(default.limits),
+        limits: choice.profile(),
+        overrides: sources
+            .pick("limit", Text(joined(flags.overrides)), keys.limit.and_then(LimitKey::text), limits::overrides)?
+            .unwrap_or(default.overrides),
         dev: sources.pick("dev", Given(flags.dev), keys.dev.map(text), truth)?.unwrap_or(default.dev),
         account_id: sources
             .pick("account-id", Text(flags.account_id), keys.account_id, account_id)?
@@ -354,6 +372,7 @@ struct Keys {
     data_dir: Option<String>,
     listen: Option<String>,
     limits: Option<String>,
+    limit: Option<LimitKey>,
     dev: Option<bool>,
     account_id: Option<String>,
     region: Option<String>,
@@ -406,14 +425,6 @@ fn listen(text: &str) -> Result<SocketAddr, String> {
     // The one host name that needs no look-up.
     let address = text.strip_prefix("localhost:").map_or_else(|| text.to_owned(), |port| format!("127.0.0.1:{port}"));
     address.parse().map_err(|_| format!("{text:?} is not ADDRESS:PORT, such as 127.0.0.1:4566 or 0.0.0.0:4566"))
-}
-
-fn limits(text: &str) -> Result<Profile, String> {
-    match text {
-        "aws" => Ok(Profile::Aws),
-        "open" => Ok(Profile::Open),
-        other => Err(format!("{other:?} is neither aws nor open")),
-    }
 }
 
 fn truth(text: &str) -> Result<bool, String> {

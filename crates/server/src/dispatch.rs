@@ -1,4 +1,4 @@
-//! From an operation to the function that does it: decode, check, call, encode.
+//! From an operation to the function that does it: decode, check, count, call, encode.
 
 use std::sync::Arc;
 
@@ -36,7 +36,9 @@ pub(crate) async fn dispatch(
     let Asked { operation, protocol } = asked;
     macro_rules! read {
         ($module:ident) => {{
-            let output = kinesis::$module::run(service, &caller, decode(protocol, &body)?).await?;
+            let input = decode(protocol, &body)?;
+            kinesis::rate::count(service, operation, &caller, &input)?;
+            let output = kinesis::$module::run(service, &caller, input).await?;
             Ok(Output::Whole(encode(protocol, &output)?))
         }};
     }
@@ -44,6 +46,7 @@ pub(crate) async fn dispatch(
         ($module:ident) => {{
             let input = decode(protocol, &body)?;
             drop(body);
+            kinesis::rate::count(service, operation, &caller, &input)?;
             let service = service.clone();
             let work = detach(async move { kinesis::$module::run(&service, &caller, input).await });
             let output = work.await.map_err(|_| Fault::broken_off())??;

@@ -28,8 +28,8 @@ use std::sync::Arc;
 
 use rheos_log::ReadError;
 use rheos_streams::{
-    HashKeyOutOfRange, LogError, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed, ShardIdInvalid,
-    ShardNotFound, StreamNotFound, TokenError,
+    CallsExceeded, HashKeyOutOfRange, LogError, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed,
+    ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError,
 };
 use rheos_types::limits::TOKEN_LIFE_MS;
 use rheos_types::time::java_date;
@@ -168,6 +168,18 @@ impl From<RateExceeded> for Fault {
         let message =
             format!("Rate exceeded for shard {shard} in stream {stream} under account {}.", namespace.account);
         Self::new(ErrorCode::ProvisionedThroughputExceeded, message)
+    }
+}
+
+/// Both texts are the service's: botocore#821 has the first, graylog-plugin-integrations#341 the second.
+impl From<CallsExceeded> for Fault {
+    fn from(CallsExceeded { namespace, stream, call: _ }: CallsExceeded) -> Self {
+        let account = &namespace.account;
+        let message = match stream {
+            Some(stream) => format!("Rate exceeded for stream {stream} under account {account}."),
+            None => format!("Rate exceeded for account {account}."),
+        };
+        Self::new(ErrorCode::LimitExceeded, message)
     }
 }
 

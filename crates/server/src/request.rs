@@ -97,7 +97,7 @@ impl Front {
             request_id = id.as_str(),
             "admitted"
         );
-        // 10–13. Types, constraints, existence and state, limits.
+        // 10–13. Types, constraints, existence, rates of calls, state, other limits.
         let output = dispatch(&inside.kinesis, asked, caller, body).await.map_err(|fault| {
             self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
             refuse(&fault.body)

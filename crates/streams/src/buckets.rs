@@ -1,10 +1,20 @@
-//! The published limits of a shard, as token buckets.
+//! The published limits of shards, streams and accounts, as token buckets.
 //!
 //! A bucket counts what has been *used* and drains at the limit's rate; a full second's worth may be used at once. So a
 //! new bucket is 0, one that nobody uses stays 0, and a limit can change under it.
+//!
+//! Buckets belong to what exists (a shard, a stream), so that names which anyone can invent take no memory. Those of
+//! accounts are the exception, and bounded ([`AccountBuckets`]).
 
-use rheos_types::limits::Limits;
+use rheos_types::Namespace;
+use rheos_types::limits::{Call, Limits};
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+
+/// After this long without use every bucket is empty: none holds more than a second's worth.
+const EMPTY_AFTER_MS: u64 = 1000;
+/// Accounts and regions whose calls are counted at a time.
+const ACCOUNTS: usize = 1024;
 
 /// What is used of one limit, in thousandths of a unit: a rate per second is then whole units per millisecond.
 #[derive(Debug, Default, Clone, Copy)]
@@ -117,11 +127,75 @@ impl FlowBucket {
     }
 }
 
+/// Calls of one operation on one thing.
+#[derive(Debug, Default)]
+pub(crate) struct CallBucket(Used);
+
+impl CallBucket {
+    /// Takes room for one call, or nothing.
+    pub(crate) fn take(&mut self, per_s: Option<u64>, now_ms: u64) -> bool {
+        let fits = within(&mut self.0, 1, per_s, now_ms);
+        if fits {
+            self.0.add(1);
+        }
+        fits
+    }
+}
+
+/// Calls of all operations on one thing: no more buckets than there are operations.
+#[derive(Debug, Default)]
+pub(crate) struct CallBuckets(Mutex<Vec<(Call, CallBucket)>>);
+
+impl CallBuckets {
+    /// Takes room for one call, or nothing.
+    pub(crate) fn take(&self, call: Call, per_s: Option<u64>, now_ms: u64) -> bool {
+        if per_s.is_none() {
+            return true;
+        }
+        take_of(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner), call, per_s, now_ms)
+    }
+}
+
+fn take_of(buckets: &mut Vec<(Call, CallBucket)>, call: Call, per_s: Option<u64>, now_ms: u64) -> bool {
+    let at = buckets.iter().position(|(known, _)| *known == call).unwrap_or_else(|| {
+        buckets.push((call, CallBucket::default()));
+        buckets.len() - 1
+    });
+    buckets[at].1.take(per_s, now_ms)
+}
+
+/// Calls by account and region.
+///
+/// Any region can be signed for, so those whose buckets are empty are forgotten when there are too many. Should more be
+/// busy within a second than are kept, further ones have to wait for that second.
+#[derive(Debug, Default)]
+pub(crate) struct AccountBuckets(Mutex<HashMap<Namespace, Vec<(Call, CallBucket)>>>);
+
+impl AccountBuckets {
+    /// Takes room for one call, or nothing.
+    pub(crate) fn take(&self, namespace: &Namespace, call: Call, per_s: Option<u64>, now_ms: u64) -> bool {
+        if per_s.is_none() {
+            return true;
+        }
+        let mut accounts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(buckets) = accounts.get_mut(namespace) {
+            return take_of(buckets, call, per_s, now_ms);
+        }
+        if accounts.len() >= ACCOUNTS {
+            let is_empty = |(_, bucket): &(Call, CallBucket)| now_ms >= bucket.0.at_ms.saturating_add(EMPTY_AFTER_MS);
+            accounts.retain(|_, buckets| !buckets.iter().all(is_empty));
+        }
+        accounts.len() < ACCOUNTS && take_of(accounts.entry(namespace.clone()).or_default(), call, per_s, now_ms)
+    }
+}
+
 /// What is used of one shard's limits. Held for a few instructions at a time.
 #[derive(Debug, Default)]
 pub(crate) struct ShardBuckets {
     write: Mutex<WriteBucket>,
     read: Mutex<ReadBucket>,
+    /// GetShardIterator.
+    pub(crate) calls: CallBuckets,
 }
 
 impl ShardBuckets {
@@ -199,6 +273,46 @@ mod tests {
         bucket.gave(MIB, &limits);
         assert!(!bucket.take(&limits, 5000));
         assert!(bucket.take(&limits, 5001));
+    }
+
+    #[test]
+    fn calls_are_counted_for_each_operation() {
+        let buckets = CallBuckets::default();
+        let take = |call, now_ms| buckets.take(call, Profile::Aws.limits().calls_per_s.of(call), now_ms);
+        assert!((0..5).all(|_| take(Call::SplitShard, 9)));
+        assert!(!take(Call::SplitShard, 9));
+        assert!(take(Call::MergeShards, 9), "another operation has its own");
+        assert!(!take(Call::SplitShard, 208));
+        assert!(take(Call::SplitShard, 209));
+        assert!((0..5).all(|_| take(Call::SplitShard, 1209)), "full again after a second");
+        assert!((0..100).all(|_| buckets.take(Call::SplitShard, None, 1209)));
+    }
+
+    #[test]
+    fn as_many_calls_pass_as_may_whoever_calls_at_once() {
+        let buckets = CallBuckets::default();
+        let takes = |_| (0..1000).filter(|_| buckets.take(Call::ListShards, Some(1000), 5)).count();
+        let passed: usize = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|thread| scope.spawn(move || takes(thread))).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+        });
+        assert_eq!(passed, 1000);
+    }
+
+    #[test]
+    fn accounts_are_bounded_and_forgotten_when_idle() {
+        let buckets = AccountBuckets::default();
+        let account = rheos_types::AccountId::new("000000000000").unwrap();
+        let of = |number: usize| {
+            let region = rheos_types::Region::new(&format!("r-{number}")).unwrap();
+            Namespace { account: account.clone(), region }
+        };
+        let take = |number, now_ms| buckets.take(&of(number), Call::DescribeLimits, Some(1), now_ms);
+        assert!((0..ACCOUNTS).all(|number| take(number, 0)));
+        assert!(!take(0, 0));
+        assert!(!take(ACCOUNTS, 999), "as many as are kept are busy");
+        assert!(take(ACCOUNTS, 1000));
+        assert_eq!(buckets.0.lock().unwrap().len(), 1, "the others were idle");
     }
 
     #[test]

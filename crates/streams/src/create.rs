@@ -12,7 +12,7 @@ use crate::history::History;
 use crate::open::Streams;
 use crate::tags::{TagRefusal, check_tags};
 use rheos_log::{Change, Condition, Key, LogError, Transaction};
-use rheos_types::limits::{DEFAULT_MAX_RECORD_KIB, DEFAULT_RETENTION_HOURS, DEFAULT_SHARDS, ON_DEMAND_STREAMS};
+use rheos_types::limits::{DEFAULT_MAX_RECORD_KIB, DEFAULT_RETENTION_HOURS, DEFAULT_SHARDS};
 use rheos_types::{HashRange, Namespace, ShardId, ShardKey, StreamName};
 use std::collections::BTreeMap;
 
@@ -109,17 +109,16 @@ impl Streams {
             return Err(CreateError::Exists { namespace: namespace.clone(), stream: request.name.clone() });
         }
         check_tags(request.tags.iter())?;
-        let limits = self.config.profile.limits();
         let streams = self.views.of_namespace(namespace);
-        if let Some(limit) = limits.streams_creating {
+        if let Some(limit) = self.config.limits.streams_creating {
             let creating = streams.iter().filter(|view| view.record.status == Status::Creating).count();
             if creating >= limit as usize {
                 return Err(CreateError::TooManyCreating { namespace: namespace.clone(), limit });
             }
         }
         let account = self.describe_limits(namespace);
-        if request.mode == Mode::OnDemand && account.on_demand_streams >= account.on_demand_stream_limit {
-            let limit = ON_DEMAND_STREAMS;
+        let on_demand_limit = account.on_demand_stream_limit.filter(|limit| account.on_demand_streams >= *limit);
+        if let Some(limit) = on_demand_limit.filter(|_| request.mode == Mode::OnDemand) {
             return Err(CreateError::TooManyOnDemand { namespace: namespace.clone(), limit });
         }
         account.room_for(namespace, shards)?;

@@ -4,7 +4,7 @@ use crate::catalog::{Mode, Status};
 use crate::facts::{OverShardLimit, ShardIdInvalid, StreamNotFound};
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
-use rheos_types::limits::{DESCRIBE_STREAM_SHARDS, ON_DEMAND_STREAMS};
+use rheos_types::limits::DESCRIBE_STREAM_SHARDS;
 use rheos_types::{HashRange, Namespace, SequenceNumber, ShardId, StreamId, StreamName};
 
 /// A stream, without its shards.
@@ -106,23 +106,23 @@ pub enum DescribeError {
 /// What an account has, and may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AccountLimits {
-    /// Open shards it may have.
-    pub shard_limit: u32,
+    /// Open shards it may have; `None`: as many as there is room for.
+    pub shard_limit: Option<u32>,
     /// Open shards it has, those of streams being created included.
     pub open_shards: u32,
     /// On-demand streams it has.
     pub on_demand_streams: u32,
-    /// On-demand streams it may have.
-    pub on_demand_stream_limit: u32,
+    /// On-demand streams it may have; `None`: as many as there is room for.
+    pub on_demand_stream_limit: Option<u32>,
 }
 
 impl AccountLimits {
     /// Whether `additional` more open shards are within the limit.
     pub(crate) fn room_for(&self, namespace: &Namespace, additional: u32) -> Result<(), OverShardLimit> {
-        let (open, limit) = (self.open_shards, self.shard_limit);
-        if open.saturating_add(additional) <= limit {
+        let open = self.open_shards;
+        let Some(limit) = self.shard_limit.filter(|limit| open.saturating_add(additional) > *limit) else {
             return Ok(());
-        }
+        };
         Err(OverShardLimit { namespace: namespace.clone(), open, limit, additional })
     }
 }
@@ -167,10 +167,10 @@ impl Streams {
     pub fn describe_limits(&self, namespace: &Namespace) -> AccountLimits {
         let streams = self.views.of_namespace(namespace);
         AccountLimits {
-            shard_limit: self.config.profile.limits().shards_per_account,
+            shard_limit: self.config.limits.shards_per_account,
             open_shards: streams.iter().map(|view| view.open.len() as u32).sum(),
             on_demand_streams: streams.iter().filter(|view| view.record.mode == Mode::OnDemand).count() as u32,
-            on_demand_stream_limit: ON_DEMAND_STREAMS,
+            on_demand_stream_limit: self.config.limits.on_demand_streams,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Facts that several verbs can answer with. They carry what the texts on the wire need; the texts are the server's.
 
 use crate::catalog::Status;
+use rheos_types::limits::Call;
 use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
 
 /// There is no such stream, or it is not (or no longer) in service for this.
@@ -119,6 +120,18 @@ pub struct RateExceeded {
     pub stream: StreamName,
     /// The shard.
     pub shard: ShardId,
+}
+
+/// An operation is called more often than it may be, for one stream or for all of an account. Nothing happened.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} is called too often in account {}", call.name(), namespace.account)]
+pub struct CallsExceeded {
+    /// The account and region.
+    pub namespace: Namespace,
+    /// The stream that the call names, if it names one.
+    pub stream: Option<StreamName>,
+    /// The operation.
+    pub call: Call,
 }
 
 /// Where a split may not be made.

@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 /// The window of all these limits.
 const WINDOW_MS: u64 = 24 * 3_600_000;
-/// How many times are remembered: more than any limit.
-const REMEMBERED: usize = 64;
+/// How many times are remembered: no limit can be higher.
+const REMEMBERED: usize = rheos_types::limits::HIGHEST_PER_DAY;
 
 /// The times (epoch milliseconds) at which a thing was done in the last 24 hours, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

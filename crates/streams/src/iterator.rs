@@ -1,10 +1,10 @@
 //! GetShardIterator: five ways to say where to begin, each turned into a position when the iterator is made, and for
 //! good. The iterator holds that position; it can be used again until it expires.
 
-use crate::facts::{ShardIdInvalid, ShardNotFound};
+use crate::facts::{RateExceeded, ShardIdInvalid, ShardNotFound};
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
-use rheos_types::limits::TOKEN_LIFE_MS;
+use rheos_types::limits::{Call, TOKEN_LIFE_MS};
 use rheos_types::token::ShardIterator;
 use rheos_types::{Namespace, SequenceNumber, ShardId, StreamName};
 use std::sync::Arc;
@@ -111,6 +111,9 @@ pub enum IteratorError {
         /// The time it is.
         now_ms: u64,
     },
+    /// Iterators of the shard were asked for too often.
+    #[error(transparent)]
+    Throttled(#[from] RateExceeded),
     /// The log could not find the time's position.
     #[error(transparent)]
     Read(#[from] rheos_log::ReadError),
@@ -144,7 +147,12 @@ impl Streams {
         request: IteratorRequest<'_>,
     ) -> Result<String, IteratorError> {
         let (view, shard) = self.shard_to_read(namespace, name, request.shard)?;
-        let position = self.start_position(&view, &shard, &request).await?;
+        let start = self.start(&view, &shard, &request)?;
+        let per_s = view.limits.calls_per_s.of(Call::GetShardIterator);
+        if !shard.memory.buckets.calls.take(Call::GetShardIterator, per_s, self.clock.monotonic_ms()) {
+            return Err(RateExceeded { namespace: namespace.clone(), stream: name.clone(), shard: shard.id }.into());
+        }
+        let position = self.find(&shard, start).await?;
         Ok(self.seal_iterator(&view, &shard, position))
     }
 
@@ -173,6 +181,23 @@ impl Streams {
         shard: &ShardView,
         request: &IteratorRequest<'_>,
     ) -> Result<u64, IteratorError> {
+        self.find(shard, self.start(view, shard, request)?).await
+    }
+
+    async fn find(&self, shard: &ShardView, start: Start) -> Result<u64, IteratorError> {
+        match start {
+            Start::At(position) => Ok(position),
+            Start::From(timestamp_ms) => Ok(self.log.position_at(shard.record.key, timestamp_ms).await?),
+        }
+    }
+
+    /// Checks where a reader wants to begin.
+    fn start(
+        &self,
+        view: &StreamView,
+        shard: &ShardView,
+        request: &IteratorRequest<'_>,
+    ) -> Result<Start, IteratorError> {
         let not_found =
             || ShardNotFound { namespace: view.namespace.clone(), stream: view.name.clone(), shard: shard.id };
         let state = self.log.shard(shard.record.key).ok_or_else(not_found)?;
@@ -180,14 +205,14 @@ impl Streams {
             IteratorKind::TrimHorizon | IteratorKind::Latest if request.sequence_number.is_some() => {
                 return Err(IteratorError::SequenceMismatch { kind: request.kind, given: true });
             }
-            IteratorKind::TrimHorizon => state.first,
-            IteratorKind::Latest => state.next,
+            IteratorKind::TrimHorizon => Start::At(state.first),
+            IteratorKind::Latest => Start::At(state.next),
             IteratorKind::AtSequenceNumber | IteratorKind::AfterSequenceNumber => {
                 let Some(value) = request.sequence_number else {
                     return Err(IteratorError::SequenceMismatch { kind: request.kind, given: false });
                 };
                 // A number beyond the end (the shard's ending number above all) stands for the end.
-                sequence_position(view, shard, request.kind, value)?.min(state.next)
+                Start::At(sequence_position(view, shard, request.kind, value)?.min(state.next))
             }
             IteratorKind::AtTimestamp => {
                 let timestamp_ms = request.timestamp_ms.ok_or(IteratorError::NoTimestamp)?;
@@ -195,7 +220,7 @@ impl Streams {
                 if timestamp_ms > now_ms {
                     return Err(IteratorError::FutureTimestamp { timestamp_ms, now_ms });
                 }
-                self.log.position_at(shard.record.key, timestamp_ms).await?
+                Start::From(timestamp_ms)
             }
         })
     }
@@ -228,6 +253,13 @@ impl Streams {
         };
         self.sealer.seal_iterator(&iterator, &*self.random)
     }
+}
+
+/// Where a reader begins, before the log is asked.
+enum Start {
+    At(u64),
+    /// With the first record of this time or later.
+    From(u64),
 }
 
 /// The position that a sequence number of this shard stands for.

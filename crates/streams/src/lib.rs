@@ -25,6 +25,7 @@
 mod account;
 mod append;
 mod buckets;
+mod calls;
 mod catalog;
 mod consumer;
 mod create;
@@ -56,6 +57,7 @@ mod tests;
 
 pub use account::BillingCommitment;
 pub use append::{Entry, Failure, InvalidExplicitHashKey, Outcome, PutError, PutRecordsError, Stored};
+pub use calls::UnreadableLimits;
 pub use catalog::{Mode, Status};
 pub use consumer::{ConsumerInfo, ConsumerStatus, DescribeConsumerError};
 pub use create::{CreateError, CreateStream};
@@ -63,8 +65,8 @@ pub use delete::DeleteError;
 pub use deregister_consumer::DeregisterConsumerError;
 pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo};
 pub use facts::{
-    ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded, ShardClosed,
-    ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
+    CallsExceeded, ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded,
+    ShardClosed, ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
 };
 pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
 pub use list_consumers::{ConsumerPage, ListConsumers, ListConsumersError};

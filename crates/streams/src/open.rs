@@ -1,5 +1,6 @@
 //! [`Streams`]: what all verbs share, how it is opened, and how a stream is changed.
 
+use crate::buckets::AccountBuckets;
 use crate::catalog::{
     ACCOUNTS, AccountRecord, CONSUMERS, SHARDS, STREAMS, StreamRecord, StreamUid, TOKEN_KEY, decode, expect, put,
     stream_key,
@@ -10,7 +11,7 @@ use crate::subscribe::Claims;
 use crate::tick::Check;
 use crate::view::{StreamView, Views};
 use rheos_log::{Change, Conflict, Key, Log, LogError, Transaction};
-use rheos_types::limits::Profile;
+use rheos_types::limits::{Limits, Profile};
 use rheos_types::token::Sealer;
 use rheos_types::{Clock, Namespace, Random, StreamId, StreamName};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,8 +23,8 @@ pub(crate) const HOUR_MS: u64 = 3_600_000;
 /// What can be chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Config {
-    /// The limits of streams that do not choose their own (tag `rheos:limits`).
-    pub profile: Profile,
+    /// The limits of accounts, and of streams that do not choose their own (tag `rheos:limits`).
+    pub limits: Limits,
     /// How long a stream is CREATING, UPDATING or DELETING.
     pub transition_ms: u64,
     /// How often what has expired is looked for.
@@ -32,7 +33,7 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { profile: Profile::Aws, transition_ms: 100, retention_check_ms: 60_000 }
+        Self { limits: Profile::Aws.limits(), transition_ms: 100, retention_check_ms: 60_000 }
     }
 }
 
@@ -61,6 +62,7 @@ pub struct Streams {
     pub(crate) claims: Claims,
     retention_clock: Mutex<RetentionClock>,
     pub(crate) check: Mutex<Check>,
+    pub(crate) accounts: AccountBuckets,
 }
 
 impl Streams {
@@ -74,7 +76,7 @@ impl Streams {
         random: Arc<dyn Random>,
         config: Config,
     ) -> Result<Self, OpenError> {
-        let views = Arc::new(Views::new(config.profile));
+        let views = Arc::new(Views::new(config.limits));
         let mut entries = log.scan(STREAMS);
         entries.extend(log.scan(SHARDS));
         entries.extend(log.scan(CONSUMERS));
@@ -88,13 +90,14 @@ impl Streams {
         let now_ms = clock.wall_ms();
         let retention_clock = Mutex::new(RetentionClock::new(now_ms, clock.monotonic_ms()));
         let check = Mutex::new(Check::new(now_ms.saturating_add(config.retention_check_ms)));
-        Ok(Self { log, clock, random, config, views, sealer, claims: Claims::default(), retention_clock, check })
+        let (claims, accounts) = (Claims::default(), AccountBuckets::default());
+        Ok(Self { log, clock, random, config, views, sealer, claims, retention_clock, check, accounts })
     }
 
-    /// The limits that hold for a stream: its own choice, or the server's.
+    /// The profile of a stream's limits: its own choice, or the server's.
     #[must_use]
     pub fn profile_of(&self, namespace: &Namespace, name: &StreamName) -> Profile {
-        self.views.get(namespace, name).map_or(self.config.profile, |view| view.profile)
+        self.views.get(namespace, name).map_or(self.config.limits.profile, |view| view.limits.profile)
     }
 
     /// The stream of this id, whatever its status: where it is, and its name.

@@ -119,7 +119,7 @@ impl Streams {
         let advantage = view.record.mode == Mode::OnDemand && self.billing_commitment(&view.namespace);
         let limits = &view.limits;
         let limit = if advantage { limits.consumers_per_advantage_stream } else { limits.consumers_per_stream };
-        if view.consumers.len() >= limit as usize {
+        if let Some(limit) = limit.filter(|limit| view.consumers.len() >= *limit as usize) {
             return Err(RegisterConsumerError::TooMany { namespace, stream, limit });
         }
         let is_creating = |status| status == ConsumerStatus::Creating;

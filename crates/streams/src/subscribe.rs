@@ -18,7 +18,7 @@ use crate::iterator::{IteratorError, IteratorRequest};
 use crate::open::Streams;
 use crate::read::{Bound, Onward, Records};
 use crate::view::{ShardView, StreamView};
-use rheos_types::limits::{GET_RECORDS_COUNT, Profile, SUBSCRIBE_AGAIN_MS};
+use rheos_types::limits::{Call, GET_RECORDS_COUNT, Profile, SUBSCRIBE_AGAIN_MS};
 use rheos_types::{ConsumerArn, SequenceNumber, ShardId, ShardKey};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -191,8 +191,8 @@ impl Streams {
             return Ok(None);
         }
         let key = (view.record.uid, consumer.name.clone(), consumer.created_ms, shard.id);
-        let (now_ms, is_strict) = (self.clock.monotonic_ms(), view.profile == Profile::Aws);
-        let claim = self.claims.claim(key, now_ms, view.limits.subscribe_calls_per_s, is_strict);
+        let (now_ms, is_strict) = (self.clock.monotonic_ms(), view.limits.profile == Profile::Aws);
+        let claim = self.claims.claim(key, now_ms, view.limits.calls_per_s.of(Call::SubscribeToShard), is_strict);
         let claim = match claim {
             Ok(claim) => claim,
             Err(Refusal::InUse) => return Err(SubscribeError::InUse { consumer, shard: shard.id }),

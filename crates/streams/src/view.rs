@@ -1,12 +1,12 @@
 //! The streams as this process sees them: made from the catalog at open, kept up to date by the log as its [`Observer`].
 //!
 //! A [`StreamView`] never changes; a change of the stream puts another in its place. A verb takes one under a short read
-//! lock, and works on a consistent picture from there. What belongs to a shard but not to the catalog (its token
-//! buckets) is handed on from view to view.
+//! lock, and works on a consistent picture from there. What belongs to a stream or a shard but not to the catalog (its
+//! token buckets) is handed on from view to view.
 //!
 //! Its size is that of the catalog: streams, their listed shards and their consumers.
 
-use crate::buckets::ShardBuckets;
+use crate::buckets::{CallBuckets, ShardBuckets};
 use crate::catalog::{
     CONSUMERS, ConsumerRecord, SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode,
     parse_consumer_key, parse_shard_key, parse_stream_key,
@@ -14,14 +14,14 @@ use crate::catalog::{
 use crate::facts::{ConsumerNotFound, NotActive, ShardIdInvalid, StreamNotFound, TooOften};
 use crate::history::History;
 use rheos_log::{Key, Observer, Versioned};
-use rheos_types::limits::{Limits, Profile};
+use rheos_types::limits::{LimitError, Limits};
 use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 
-/// The tag that chooses a stream's limits: `aws` or `open`.
+/// The tag that chooses a stream's limits ([`Limits::of_tag`]).
 const LIMITS_TAG: &str = "rheos:limits";
 
 /// A shard, at one version of its record.
@@ -61,8 +61,11 @@ pub(crate) struct StreamView {
     pub(crate) name: StreamName,
     pub(crate) version: u64,
     pub(crate) record: StreamRecord,
-    pub(crate) profile: Profile,
-    pub(crate) limits: Limits,
+    pub(crate) limits: Arc<Limits>,
+    /// Why the stream's tag does not choose its limits; the server's hold then.
+    pub(crate) unreadable_limits: Option<LimitError>,
+    /// Calls on the stream, those on its shards apart.
+    pub(crate) calls: Arc<CallBuckets>,
     /// All shards there are, by id.
     pub(crate) shards: ShardViews,
     /// Those that take records, by hash range. They cover the key space, except between two steps of a reshard that a
@@ -73,17 +76,21 @@ pub(crate) struct StreamView {
 }
 
 impl StreamView {
-    fn new(mut draft: Draft, name: (Namespace, StreamName), record: (u64, StreamRecord), default: Profile) -> Self {
-        let (version, record) = record;
-        let profile = match record.tags.get(LIMITS_TAG).map(String::as_str) {
-            Some("aws") => Profile::Aws,
-            Some("open") => Profile::Open,
-            _ => default,
+    fn new(
+        mut draft: Draft,
+        (namespace, name): (Namespace, StreamName),
+        (version, record): (u64, StreamRecord),
+        default: &Arc<Limits>,
+    ) -> Self {
+        let (limits, unreadable_limits) = match record.tags.get(LIMITS_TAG).map(|tag| Limits::of_tag(tag, default)) {
+            None => (default.clone(), None),
+            Some(Ok(limits)) => (Arc::new(limits), None),
+            Some(Err(error)) => (default.clone(), Some(error)),
         };
+        let calls = draft.base.as_ref().map(|base| base.calls.clone()).unwrap_or_default();
         let consumers = draft.consumers();
         let (shards, open) = draft.shards();
-        let limits = profile.limits();
-        Self { namespace: name.0, name: name.1, version, record, profile, limits, shards, open, consumers }
+        Self { namespace, name, version, record, limits, unreadable_limits, calls, shards, open, consumers }
     }
 
     /// When what is under way in it and in its consumers is due, in no order.
@@ -155,7 +162,7 @@ impl StreamView {
 /// All streams.
 #[derive(Debug)]
 pub(crate) struct Views {
-    default_profile: Profile,
+    default_limits: Arc<Limits>,
     state: RwLock<State>,
     /// Told when a stream has something pending that it had not before.
     sooner: Notify,
@@ -273,8 +280,8 @@ impl Draft {
 }
 
 impl Views {
-    pub(crate) fn new(default_profile: Profile) -> Self {
-        Self { default_profile, state: RwLock::default(), sooner: Notify::new() }
+    pub(crate) fn new(default_limits: Limits) -> Self {
+        Self { default_limits: Arc::new(default_limits), state: RwLock::default(), sooner: Notify::new() }
     }
 
     /// The stream of this name, whatever its status.
@@ -404,7 +411,7 @@ impl Views {
         for (uid, mut draft) in drafts {
             match (draft.name.take(), draft.record.take()) {
                 (Some(name), Some(record)) => {
-                    there.push(StreamView::new(draft, name, record, self.default_profile));
+                    there.push(StreamView::new(draft, name, record, &self.default_limits));
                 }
                 _ => gone.push(uid),
             }

@@ -27,9 +27,13 @@ pub(crate) struct Serve {
     /// The address to listen on; port 0 takes a free one [env: RHEOS_LISTEN] [default: 127.0.0.1:4566].
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
-    /// Shard limits as Kinesis has them, or none [env: RHEOS_LIMITS] [default: aws].
+    /// Limits as Kinesis has them, or none [env: RHEOS_LIMITS] [default: aws].
     #[arg(long, value_enum)]
     pub(crate) limits: Option<Limits>,
+    /// Another value for one limit: a number, or none; may be repeated. docs/extensions.md has the names [env: RHEOS_LIMIT,
+    /// comma-separated].
+    #[arg(long = "limit", value_name = "NAME=VALUE")]
+    pub(crate) limit: Vec<String>,
     /// Accept any credentials, and calls that are not signed [env: RHEOS_DEV] [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
     pub(crate) dev: Option<bool>,

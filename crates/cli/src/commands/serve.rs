@@ -30,9 +30,10 @@ fn flags(args: Serve) -> Flags {
         data_dir: args.data_dir,
         listen: args.listen,
         limits: args.limits.map(|limits| match limits {
-            Limits::Aws => config::Limits::Aws,
-            Limits::Open => config::Limits::Open,
+            Limits::Aws => config::Choice::Aws,
+            Limits::Open => config::Choice::Open,
         }),
+        overrides: args.limit,
         dev: args.dev,
         account_id: args.account_id,
         region: args.region,

@@ -81,10 +81,7 @@ fn announce(config: &Config, running: &Running) {
         "rheos listening on http://{}  data {}  limits {}  ",
         running.address,
         config.data_dir.display(),
-        match config.limits {
-            rheos_types::limits::Profile::Aws => "aws",
-            rheos_types::limits::Profile::Open => "open",
-        }
+        limits(config)
     );
     match (&running.key, &config.root_key) {
         (None, _) => line.push_str("credentials any (--dev)"),
@@ -102,6 +99,12 @@ fn announce(config: &Config, running: &Running) {
     if stdout.write_all(line.as_bytes()).and_then(|()| stdout.flush()).is_err() {
         tracing::debug!("nobody reads standard output");
     }
+}
+
+/// The profile and what is set over it, without blanks between them.
+fn limits(config: &Config) -> String {
+    let set: String = config.overrides.iter().map(|one| format!(",{one}")).collect();
+    format!("{}{set}", config.limits.as_str())
 }
 
 /// Lets the process have as many files as its connections may need, as far as the system allows.

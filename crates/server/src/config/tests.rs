@@ -1,4 +1,5 @@
 use super::*;
+use rheos_types::limits::Call;
 
 fn env<'a>(variables: &'a [(&'a str, &'a str)]) -> impl Fn(&str) -> Option<String> + 'a {
     |name| variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
@@ -68,6 +69,37 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
     let flags = Flags { region: Some("US".to_owned()), ..none() };
     assert!(said(flags, &[], "").starts_with("--region: \"US\" is not a valid region"));
     assert!(said(none(), &[], "limits = 'none'").starts_with("limits in rheos.toml: \"none\" is neither"));
+}
+
+#[test]
+fn limits_are_set_one_by_one_over_the_profile() {
+    let limits = |flags: &[&str], variables: &[(&str, &str)], toml: &str| {
+        let overrides = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let resolved = resolve(Flags { overrides, ..Flags::default() }, env(variables), file(toml));
+        resolved.map(|config| config.effective_limits()).map_err(|error| error.to_string())
+    };
+    let aws = Profile::Aws.limits();
+    let toml = "limit = ['reads_per_s=8', 'calls_per_s.DescribeStream=none']";
+    let read = limits(&[], &[], toml).unwrap();
+    assert_eq!((read.reads_per_s, read.calls_per_s.of(Call::DescribeStream)), (Some(8), None));
+    let table = "[limit]\nreads_per_s = 8\ncalls_per_s.DescribeStream = 'none'";
+    assert_eq!(limits(&[], &[], table), Ok(read));
+    let variables = [("RHEOS_LIMIT", "reads_per_s=9, shards_per_account=none")];
+    let read = limits(&[], &variables, toml).unwrap();
+    assert_eq!((read.reads_per_s, read.shards_per_account), (Some(9), None));
+    assert_eq!(read.calls_per_s, aws.calls_per_s, "the environment's list, not also the file's");
+    let read = limits(&["calls_per_s=none", "calls_per_s.ListStreams=2"], &variables, toml).unwrap();
+    assert_eq!((read.reads_per_s, read.calls_per_s.of(Call::CreateStream)), (Some(5), None));
+    assert_eq!(read.calls_per_s.of(Call::ListStreams), Some(2), "a later one wins");
+    assert_eq!(limits(&[], &[], "").unwrap(), aws);
+
+    let error = limits(&["reads=1"], &[], "").unwrap_err();
+    assert!(error.starts_with("--limit: there is no limit \"reads\": expected one of write_bytes_per_s"), "{error}");
+    let error = limits(&[], &[("RHEOS_LIMIT", "reads_per_s=0")], "").unwrap_err();
+    assert!(error.starts_with("RHEOS_LIMIT: \"0\" is no value of reads_per_s: expected a number from 1"), "{error}");
+    let error = limits(&[], &[], "[limit]\nreads_per_s = -1").unwrap_err();
+    assert!(error.starts_with("limit in rheos.toml: \"-1\" is no value"), "{error}");
+    assert!(limits(&[], &[], "limit = 5").unwrap_err().contains("a list such as"));
 }
 
 #[test]

@@ -152,6 +152,7 @@ fn start(error: IteratorError, operation: Operation) -> Fault {
             "The timestampInMillis parameter cannot be greater than the currentTimestampInMillis. \
                  timestampInMillis: {timestamp_ms}, currentTimestampInMillis: {now_ms}"
         )),
+        IteratorError::Throttled(fact) => fact.into(),
         IteratorError::Read(error) => error.into(),
     }
 }

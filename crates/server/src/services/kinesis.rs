@@ -4,6 +4,7 @@
 mod describe;
 mod dry_run;
 mod naming;
+pub(crate) mod rate;
 mod records;
 
 pub(crate) mod add_tags_to_stream;
@@ -37,11 +38,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rheos_streams::Streams;
-use rheos_types::Clock;
+use rheos_types::{Clock, Namespace, StreamName};
 use rheos_wire::Timestamp;
 
 use crate::admission::Admission;
-use crate::fault::FaultLog;
+use crate::fault::{FaultLog, chain};
 use crate::subscribers::Subscribers;
 
 pub(crate) use naming::{ConsumerTarget, RequestError, Target};
@@ -57,6 +58,16 @@ pub(crate) struct Kinesis {
     pub(crate) faults: Arc<FaultLog>,
     /// How long GetRecords waits at the tip for a record, of streams whose limits are open.
     pub(crate) long_poll: Duration,
+}
+
+impl Kinesis {
+    /// Says in our log that a stream's tag does not choose its limits. Whoever wrote it was told that it is a tag, as any
+    /// other.
+    fn note_unreadable_limits(&self, namespace: &Namespace, stream: &StreamName) {
+        if let Some(unreadable) = self.streams.unreadable_limits(namespace, stream) {
+            tracing::warn!(error = %chain(&unreadable), "a stream's limits");
+        }
+    }
 }
 
 /// A number that the model keeps at zero or above.

@@ -118,7 +118,12 @@ async fn limits_of_the_account_are_held() {
     assert_eq!(bench.status(&name_of("f")), None, "nothing happened");
     assert_eq!(
         bench.streams.describe_limits(&bench.ns),
-        AccountLimits { shard_limit: 20_000, open_shards: 5, on_demand_streams: 0, on_demand_stream_limit: 50 }
+        AccountLimits {
+            shard_limit: Some(20_000),
+            open_shards: 5,
+            on_demand_streams: 0,
+            on_demand_stream_limit: Some(50)
+        }
     );
     let elsewhere = Namespace { region: Region::new("eu-west-3").unwrap(), ..bench.ns.clone() };
     assert_eq!(bench.streams.describe_limits(&elsewhere).open_shards, 0, "each region counts for itself");

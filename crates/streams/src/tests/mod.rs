@@ -2,6 +2,7 @@
 
 mod accounts;
 mod appending;
+mod calls;
 mod consumers;
 mod iterators;
 mod lifecycle;
@@ -81,7 +82,7 @@ impl Bench {
 
     /// Without limits.
     pub(crate) async fn open() -> Self {
-        Self::with(Config { profile: Profile::Open, ..Config::default() }).await
+        Self::with(Config { limits: Profile::Open.limits(), ..Config::default() }).await
     }
 
     pub(crate) async fn with(config: Config) -> Self {

@@ -24,7 +24,9 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, input: CreateStreamI
         max_record_kib: input.max_record_size_in_kib.map(count),
     };
     let created = kinesis.streams.create_stream(&caller.namespace, request).await;
-    created.map_err(|error| fault::create_stream(error, &caller.namespace, &name))
+    created.map_err(|error| fault::create_stream(error, &caller.namespace, &name))?;
+    kinesis.note_unreadable_limits(&caller.namespace, &name);
+    Ok(())
 }
 
 /// Settings of streams on demand. None is taken and then not kept.

@@ -1,5 +1,6 @@
 //! DescribeLimits.
 
+use rheos_types::limits::HIGHEST_LIMIT_TOLD;
 use rheos_wire::generated::{DescribeLimitsInput, DescribeLimitsOutput};
 
 use super::{Kinesis, number};
@@ -13,11 +14,16 @@ pub(crate) async fn run(
 ) -> Result<DescribeLimitsOutput, Fault> {
     let limits = kinesis.streams.describe_limits(&caller.namespace);
     Ok(DescribeLimitsOutput {
-        shard_limit: number(limits.shard_limit),
+        shard_limit: told(limits.shard_limit),
         open_shard_count: number(limits.open_shards),
         on_demand_stream_count: number(limits.on_demand_streams),
-        on_demand_stream_count_limit: number(limits.on_demand_stream_limit),
+        on_demand_stream_count_limit: told(limits.on_demand_stream_limit),
         channel_count: None,
         channel_count_limit: None,
     })
+}
+
+/// A limit as the model allows it to be told; none is the highest.
+fn told(limit: Option<u32>) -> i32 {
+    number(limit.unwrap_or(HIGHEST_LIMIT_TOLD).min(HIGHEST_LIMIT_TOLD))
 }
