@@ -13,6 +13,8 @@ Examples:
   rheos bench put --batch 1 --connections 16       PutRecord
   rheos bench get --batch 500 --connections 4      GetRecords, over and over from the trim horizon
   rheos bench e2e --rate 100/s                     from put to get, one reader for each shard
+  rheos bench e2e --rate 10000/s --consumers 1     from put to a subscriber of each shard
+  rheos bench put --consumers 10 --shards 20       what 200 subscriptions take from producers
 
 The load generator prepares its requests beforehand and looks into answers no further than it must.
 The stream is created if absent, and stays.";
@@ -69,9 +71,12 @@ pub(crate) struct BenchOptions {
     /// `get`: write so many records before reading; 0 uses what is there.
     #[arg(long, default_value_t = 20_000)]
     pub(crate) fill: u64,
-    /// `e2e`: records written a second.
-    #[arg(long, default_value = "100/s", value_parser = units::rate)]
-    pub(crate) rate: f64,
+    /// Records offered a second, by `put` and `e2e` [default: as fast as it goes; e2e: 100/s].
+    #[arg(long, value_parser = units::rate)]
+    pub(crate) rate: Option<f64>,
+    /// `put`, `e2e`: consumers that are subscribed to every shard meanwhile; `e2e` then measures to them.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    pub(crate) consumers: u32,
     /// `e2e`: how long a reader waits after an empty answer.
     #[arg(long, default_value = "20ms", value_parser = units::duration)]
     pub(crate) poll: Duration,

@@ -63,6 +63,12 @@ pub(crate) fn get_records(iterator: &str, limit: u32) -> Body {
     Body::new(json!({ "ShardIterator": iterator, "Limit": limit }).to_string())
 }
 
+/// A SubscribeToShard call, from the tip on.
+pub(crate) fn subscribe(consumer: &str, shard: &str) -> Body {
+    let latest = json!({ "Type": "LATEST" });
+    Body::new(json!({ "ConsumerARN": consumer, "ShardId": shard, "StartingPosition": latest }).to_string())
+}
+
 /// How a call ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Result {

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::{Request, StatusCode, Uri};
 use hyper_util::rt::TokioIo;
@@ -65,16 +66,25 @@ impl Connection {
 
     /// Sends a call and reads the whole answer.
     pub(crate) async fn call(&mut self, signer: &Signer, operation: Operation, body: &mut Body) -> Outcome<Answer> {
-        let broken = |error: hyper::Error| Failure::unreachable(format!("the connection broke: {error}"));
+        let (status, body) = self.stream(signer, operation, body).await?;
+        let body = body.collect().await.map_err(broken)?.to_bytes();
+        Ok(Answer { status, body })
+    }
+
+    /// Sends a call and reads the head of the answer.
+    pub(crate) async fn stream(
+        &mut self,
+        signer: &Signer,
+        operation: Operation,
+        body: &mut Body,
+    ) -> Outcome<(StatusCode, Incoming)> {
         if self.sender.is_closed() {
             *self = Self::open(&self.address).await?;
         }
         self.sender.ready().await.map_err(broken)?;
         let request = signer.request(operation, body)?;
         let answer = self.sender.send_request(request).await.map_err(broken)?;
-        let status = answer.status();
-        let body = answer.into_body().collect().await.map_err(broken)?.to_bytes();
-        Ok(Answer { status, body })
+        Ok((answer.status(), answer.into_body()))
     }
 
     /// Reads the answer to a request without a body, such as a health check.
@@ -85,6 +95,10 @@ impl Connection {
         let answer = answer.map_err(|error| Failure::unreachable(format!("the connection broke: {error}")))?;
         Ok(answer.status())
     }
+}
+
+fn broken(error: hyper::Error) -> Failure {
+    Failure::unreachable(format!("the connection broke: {error}"))
 }
 
 #[expect(
@@ -103,6 +117,7 @@ pub(crate) enum Operation {
     PutRecords,
     GetShardIterator,
     GetRecords,
+    SubscribeToShard,
 }
 
 impl Operation {
@@ -113,6 +128,7 @@ impl Operation {
             Self::PutRecords => "Kinesis_20131202.PutRecords",
             Self::GetShardIterator => "Kinesis_20131202.GetShardIterator",
             Self::GetRecords => "Kinesis_20131202.GetRecords",
+            Self::SubscribeToShard => "Kinesis_20131202.SubscribeToShard",
         }
     }
 }

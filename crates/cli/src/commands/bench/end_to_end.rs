@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
-use tokio::task::JoinSet;
 
 use super::Plan;
 use super::bodies::{self, Numbers, Result};
-use super::connection::{Answer, Connection, Operation};
+use super::connection::{Connection, Operation};
 use super::load::{Measured, Window, together};
+use super::subscribers::{self, Count, Feed};
 use super::tally::Tally;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
@@ -20,15 +20,19 @@ const THROTTLE_PAUSE: Duration = Duration::from_millis(250);
 /// Data begins with the time of the put, as so many bytes of nanoseconds since the run began.
 const STAMP: usize = 8;
 
-/// Runs a writer for each connection and a reader for each shard.
-pub(crate) async fn run(plan: &Arc<Plan>) -> Outcome<Measured> {
+/// The rate unless another is asked for.
+pub(crate) const RATE: f64 = 100.0;
+
+/// Runs a writer for each connection, and a reader for each shard unless there are subscribers.
+pub(crate) async fn run(plan: &Arc<Plan>, feeds: Vec<Feed>) -> Outcome<Measured> {
     let epoch = edge::now();
     let mut readers = Vec::new();
-    for shard in &plan.shards {
+    let polled = if feeds.is_empty() { &plan.shards[..] } else { &[] };
+    for shard in polled {
         readers.push(Reader::open(plan, shard).await?);
     }
     let window = Window::starting_now(plan);
-    let mut workers = JoinSet::new();
+    let mut workers = subscribers::start(feeds, window, STRAGGLERS, Count::Latency(epoch));
     for reader in readers {
         workers.spawn(reader.run(plan.clone(), epoch, window));
     }
@@ -42,6 +46,7 @@ pub(crate) async fn run(plan: &Arc<Plan>) -> Outcome<Measured> {
 /// look like a slow reader. Only failures are counted here.
 async fn write(plan: Arc<Plan>, worker: u32, epoch: Instant, window: Window) -> Outcome<Tally> {
     let options = &plan.options;
+    let rate = options.rate.unwrap_or(RATE);
     let size = usize::try_from(options.record_size).unwrap_or(STAMP).max(STAMP);
     let mut tally = Tally::new()?;
     let mut numbers = Numbers::new(u64::from(worker) + 1);
@@ -49,7 +54,7 @@ async fn write(plan: Arc<Plan>, worker: u32, epoch: Instant, window: Window) -> 
     let begun = edge::now();
     let mut turn = u64::from(worker);
     while window.is_open() {
-        let due = Duration::from_secs_f64(turn as f64 / options.rate);
+        let due = Duration::from_secs_f64(turn as f64 / rate);
         tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
         turn += u64::from(options.connections);
         let mut data = vec![0; size];
@@ -110,7 +115,7 @@ impl Reader {
             let now = nanoseconds_since(epoch);
             match bodies::read_page(&answer) {
                 Result::Done { records, .. } => {
-                    for put in stamps(&answer)? {
+                    for put in stamps(&answer.body)? {
                         // A record counts by when it was put; those of the warm-up do not.
                         let latency = Duration::from_nanos(now.saturating_sub(put));
                         if window.holds(epoch + Duration::from_nanos(put)) {
@@ -139,9 +144,9 @@ impl Reader {
 }
 
 /// When each record of the page was put; records that are not of this run are left out.
-fn stamps(answer: &Answer) -> Outcome<Vec<u64>> {
+pub(crate) fn stamps(page: &[u8]) -> Outcome<Vec<u64>> {
     let page: Page =
-        serde_json::from_slice(&answer.body).map_err(|error| Failure::new(format!("a page is no JSON: {error}")))?;
+        serde_json::from_slice(page).map_err(|error| Failure::new(format!("a page is no JSON: {error}")))?;
     let stamps = page.records.iter().filter_map(|record| {
         let data = base64_simd::STANDARD.decode_to_vec(record.data).ok()?;
         Some(u64::from_le_bytes(data.get(..STAMP)?.try_into().ok()?))

@@ -8,6 +8,7 @@ use tokio::task::JoinSet;
 use super::Plan;
 use super::bodies::{self, Numbers, Result};
 use super::connection::{Body, Connection, Operation};
+use super::subscribers::{self, Count, Feed};
 use super::tally::Tally;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
@@ -40,6 +41,11 @@ impl Window {
         edge::now() < self.to
     }
 
+    /// Whether there is time for another answer of whoever is that patient.
+    pub(crate) fn is_open_for(&self, patience: Duration) -> bool {
+        edge::now() < self.to + patience
+    }
+
     /// Whether a call that ends now counts.
     pub(crate) fn counts(&self) -> bool {
         self.holds(edge::now())
@@ -55,20 +61,27 @@ impl Window {
 pub(crate) struct Measured {
     pub(crate) window: Window,
     pub(crate) tally: Tally,
+    /// What subscribers were given meanwhile.
+    pub(crate) delivered: Option<Tally>,
 }
 
-/// Writes with all connections.
-pub(crate) async fn put(plan: &Arc<Plan>) -> Outcome<Measured> {
+/// Writes with all connections, while subscribers read.
+pub(crate) async fn put(plan: &Arc<Plan>, feeds: Vec<Feed>) -> Outcome<Measured> {
     let mut prepared = Vec::new();
     for worker in 0..plan.options.connections {
         prepared.push(put_bodies(plan, worker));
     }
     let window = Window::starting_now(plan);
+    let subscribers = (!feeds.is_empty()).then(|| subscribers::start(feeds, window, Duration::ZERO, Count::Records));
     let mut workers = JoinSet::new();
-    for bodies in prepared {
-        workers.spawn(put_worker(plan.clone(), bodies, window));
+    for (worker, bodies) in (0..).zip(prepared) {
+        workers.spawn(put_worker(plan.clone(), worker, bodies, window));
     }
-    together(workers, window).await
+    let mut measured = together(workers, window).await?;
+    if let Some(subscribers) = subscribers {
+        measured.delivered = Some(together(subscribers, window).await?.tally);
+    }
+    Ok(measured)
 }
 
 /// Bodies for one connection: several, so that keys and data vary, and no more than fit into memory.
@@ -81,13 +94,19 @@ fn put_bodies(plan: &Plan, worker: u32) -> Vec<Body> {
     (0..count).map(|_| bodies::put(&options.stream, options.batch, size, &mut numbers)).collect()
 }
 
-async fn put_worker(plan: Arc<Plan>, mut bodies: Vec<Body>, window: Window) -> Outcome<Tally> {
+async fn put_worker(plan: Arc<Plan>, worker: u32, mut bodies: Vec<Body>, window: Window) -> Outcome<Tally> {
     let batch = plan.options.batch;
     let operation = if batch == 1 { Operation::PutRecord } else { Operation::PutRecords };
     let mut tally = Tally::new()?;
     let mut connection = Connection::open(&plan.address).await?;
     let mut turn = 0;
+    let begun = edge::now();
     while window.is_open() {
+        if let Some(rate) = plan.options.rate {
+            let call = turn as f64 * f64::from(plan.options.connections) + f64::from(worker);
+            let due = Duration::from_secs_f64(call * f64::from(batch) / rate);
+            tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        }
         let count_of_bodies = bodies.len();
         let body = &mut bodies[turn % count_of_bodies];
         turn += 1;
@@ -203,5 +222,5 @@ pub(crate) async fn together(mut workers: JoinSet<Outcome<Tally>>, window: Windo
     while let Some(worker) = workers.join_next().await {
         all.merge(worker.map_err(|error| Failure::new(format!("a worker broke: {error}")))??);
     }
-    Ok(Measured { window, tally: all })
+    Ok(Measured { window, tally: all, delivered: None })
 }

@@ -5,6 +5,7 @@ pub(crate) mod connection;
 mod end_to_end;
 mod load;
 mod signing;
+mod subscribers;
 mod tally;
 
 use std::sync::Arc;
@@ -42,10 +43,11 @@ pub(crate) async fn run(command: BenchCommand, out: &Output) -> Outcome {
     let shards = prepare_stream(&service, &options).await?;
     let signer = Signer::new(service.key().await?, &service.region, address.authority())?;
     let plan = Arc::new(Plan { options, address, signer, shards });
+    let feeds = subscribers::open(&plan, &service).await?;
     let measured = match bench {
-        Bench::Put => load::put(&plan).await?,
+        Bench::Put => load::put(&plan, feeds).await?,
         Bench::Get => load::get(&plan).await?,
-        Bench::EndToEnd => end_to_end::run(&plan).await?,
+        Bench::EndToEnd => end_to_end::run(&plan, feeds).await?,
     };
     tell(bench, &plan, &service, &measured, out)
 }
@@ -85,9 +87,11 @@ fn tell(bench: Bench, plan: &Plan, service: &Service, measured: &Measured, out: 
         Bench::Put if options.batch == 1 => ("put", "PutRecord"),
         Bench::Put => ("put", "PutRecords"),
         Bench::Get => ("get", "GetRecords"),
+        Bench::EndToEnd if options.consumers > 0 => ("e2e", "PutRecord to SubscribeToShard"),
         Bench::EndToEnd => ("e2e", "PutRecord to GetRecords"),
     };
     let figures = tally.figures(options.duration, options.record_size);
+    let delivered = measured.delivered.as_ref().map(|all| all.figures(options.duration, options.record_size));
     match options.output {
         BenchFormat::Json => {
             let mut line = json!({
@@ -99,17 +103,24 @@ fn tell(bench: Bench, plan: &Plan, service: &Service, measured: &Measured, out: 
                 "connections": options.connections,
                 "batch": options.batch,
                 "record_size": options.record_size,
+                "consumers": options.consumers,
                 "measured_from_ms": measured.window.from_ms,
                 "version": env!("CARGO_PKG_VERSION"),
             });
             if let (Some(line), Some(figures)) = (line.as_object_mut(), figures.json().as_object_mut()) {
                 line.append(figures);
             }
+            if let (Some(line), Some(delivered)) = (line.as_object_mut(), &delivered) {
+                line.insert("delivered".to_owned(), delivered.json());
+            }
             out.line(&line.to_string())?;
         }
         BenchFormat::Text => {
             let load = match bench {
-                Bench::EndToEnd => format!("{} records/s, {} B each", options.rate, options.record_size),
+                Bench::EndToEnd => {
+                    let rate = options.rate.unwrap_or(end_to_end::RATE);
+                    format!("{rate} records/s, {} B each, {} consumers", options.record_size, options.consumers)
+                }
                 _ => format!(
                     "{} connections, {} records a call, {} B each",
                     options.connections, options.batch, options.record_size
@@ -118,6 +129,11 @@ fn tell(bench: Bench, plan: &Plan, service: &Service, measured: &Measured, out: 
             let title = format!("{operation} at {}: {load}, {} shards", service.endpoint, plan.shards.len());
             out.line(&out.paint(Style::Bold, &title))?;
             figures.lines().iter().try_for_each(|line| out.line(line))?;
+            if let Some(delivered) = &delivered {
+                let title = format!("Delivered by SubscribeToShard to {} consumers meanwhile", options.consumers);
+                out.line(&out.paint(Style::Bold, &title))?;
+                delivered.lines().iter().take(2).try_for_each(|line| out.line(line))?;
+            }
         }
     }
     match tally.first_error() {
