@@ -137,63 +137,29 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Passes over an item with everything in it. Whether its texts are UTF-8 is not looked at.
+    /// Passes over an item with everything in it, as deep as [`MAX_SKIPPED_DEPTH`]. Whether its texts are UTF-8 is not
+    /// looked at.
     pub fn skip(&mut self) -> Result<(), Malformed> {
-        #[derive(Clone, Copy)]
-        enum Level {
-            Items(u64),
-            List,
-            Map { half: bool },
-        }
-        let mut levels = [Level::List; MAX_SKIPPED_DEPTH];
-        let mut depth = 0_usize;
-        loop {
-            let ends = match depth.checked_sub(1).map(|top| levels[top]) {
-                Some(Level::List | Level::Map { half: false }) => self.at_break()?,
-                Some(Level::Items(_) | Level::Map { half: true }) | None => false,
-            };
-            if ends {
-                depth -= 1;
-            } else {
-                let head = self.untagged()?;
-                let inside = match head.major {
-                    major::BYTES | major::TEXT => {
-                        self.pieces(&head, |_| ())?;
-                        None
-                    }
-                    major::LIST | major::MAP if head.is_indefinite() => {
-                        Some(if head.major == major::LIST { Level::List } else { Level::Map { half: false } })
-                    }
-                    major::LIST => Some(Level::Items(head.argument)),
-                    major::MAP => Some(Level::Items(head.argument.checked_mul(2).ok_or(Malformed)?)),
-                    major::SIMPLE if head.is_indefinite() => return Err(Malformed),
-                    _ => None,
-                };
-                match inside {
-                    None | Some(Level::Items(0)) => {}
-                    Some(level) => {
-                        *levels.get_mut(depth).ok_or(Malformed)? = level;
-                        depth += 1;
-                        continue;
+        self.skip_within(MAX_SKIPPED_DEPTH)
+    }
+
+    fn skip_within(&mut self, depth: usize) -> Result<(), Malformed> {
+        let head = self.untagged()?;
+        match head.major {
+            major::BYTES | major::TEXT => self.pieces(&head, |_| ()),
+            major::LIST | major::MAP => {
+                let depth = depth.checked_sub(1).ok_or(Malformed)?;
+                let mut left = head.length();
+                while self.more(&mut left)? {
+                    self.skip_within(depth)?;
+                    if head.major == major::MAP {
+                        self.skip_within(depth)?;
                     }
                 }
+                Ok(())
             }
-            // An item is complete, and so may be what it is the last of.
-            loop {
-                let Some(top) = depth.checked_sub(1) else { return Ok(()) };
-                match &mut levels[top] {
-                    Level::Items(1) => depth -= 1,
-                    Level::Items(left) => {
-                        *left -= 1;
-                        break;
-                    }
-                    Level::List => break,
-                    Level::Map { half } => {
-                        *half = !*half;
-                        break;
-                    }
-                }
-            }
+            major::SIMPLE if head.is_indefinite() => Err(Malformed),
+            _ => Ok(()),
         }
     }
 

@@ -297,6 +297,23 @@ fn strangers_are_passed_over_and_numbers_floored_and_clamped() {
 }
 
 #[test]
+fn there_are_only_so_many_values() {
+    let many =
+        |element: &[u8], count: usize| [b"\xa1\x67Records\x9f".to_vec(), element.repeat(count), vec![0xff]].concat();
+    for element in [&b"\xf6"[..], b"\xa0", b"\xa1\x64Data\x40"] {
+        let error = decode_value(Protocol::Cbor, Operation::PutRecords, &many(element, 100_000)).unwrap_err();
+        assert_eq!((error.code, error.message), (ErrorCode::Serialization, None));
+    }
+    // Those that are not kept do not count.
+    let error = decode_value(Protocol::Cbor, Operation::AddTagsToStream, &{
+        let mut body = many(b"\xa1\x61a\x80", 100_000);
+        body.splice(1..9, *b"\x67Strange");
+        body
+    });
+    assert_eq!(error.unwrap_err().code, ErrorCode::Validation);
+}
+
+#[test]
 fn what_is_translated_comes_back() {
     let call = json!({
         "StreamName": "s", "ShardId": "0", "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": 1_400_000_000.123, "x": [-1, null, 0.5, {"y": true}],
