@@ -61,15 +61,25 @@ impl Call {
     /// The same call in CBOR; `None` if it is not a call of an operation of the model with an object of JSON.
     #[must_use]
     pub fn in_cbor(&self) -> Option<Self> {
-        let header = |name: &str| self.headers.get(name)?.to_str().ok();
-        let operation = Operation::from_target(header("x-amz-target")?).ok()?;
-        let body: Value = serde_json::from_slice(&self.body).ok()?;
-        if !body.is_object() || header("content-type") != Some(Protocol::Json.content_type()) {
-            return None;
-        }
+        let (operation, Protocol::Json, body) = self.asked()? else { return None };
         let body = cbor::from_json(operation.input(), &body, &mut cbor::like_jackson);
         let call = self.clone().header("content-type", Protocol::Cbor.content_type());
         Some(Self { body, ..call })
+    }
+
+    /// What is called, in which protocol, with which input; `None` if it is not a call of an operation of the model with
+    /// an object.
+    pub(crate) fn asked(&self) -> Option<(Operation, Protocol, Value)> {
+        let header = |name: &str| self.headers.get(name)?.to_str().ok();
+        let operation = Operation::from_target(header("x-amz-target")?).ok()?;
+        let content_type = header("content-type")?;
+        let protocols = [Protocol::Json, Protocol::Cbor];
+        let protocol = protocols.into_iter().find(|protocol| protocol.content_type() == content_type)?;
+        let body: Value = match protocol {
+            Protocol::Json => serde_json::from_slice(&self.body).ok()?,
+            Protocol::Cbor => cbor::to_json(&self.body).ok()?,
+        };
+        body.is_object().then_some((operation, protocol, body))
     }
 
     /// With another method.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::coverage;
 use crate::events::Frame;
 
 /// What a server answered.
@@ -142,6 +143,7 @@ impl Events {
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
             if let Some(frame) = Frame::take(&mut self.bytes) {
+                coverage::note_frame(&frame);
                 return Some(frame);
             }
             if !self.chunk().await {

@@ -6,6 +6,8 @@
 //! * [`Events`]: what SubscribeToShard sends
 //! * [`TestClock`]: the real time and whatever a test adds to it
 //!
+//! What tests call, and what they are answered, is written down where `cargo xtask coverage` asks for it.
+//!
 //! For tests only: what goes wrong here panics.
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
@@ -13,6 +15,7 @@
 mod call;
 mod clock;
 mod connection;
+mod coverage;
 mod events;
 mod server;
 

@@ -13,7 +13,7 @@ use rheos_types::{Clock, SystemRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Answer, Call, Connection, Events, TestClock};
+use crate::{Answer, Call, Connection, Events, TestClock, coverage};
 
 /// Where a test server keeps its log.
 #[derive(Clone, Default)]
@@ -115,7 +115,9 @@ impl TestServer {
     pub async fn try_send(&self, call: &Call) -> Option<Answer> {
         let mut connection = self.connect().await;
         connection.send(&self.bytes(call)).await;
-        connection.answer().await
+        let answer = connection.answer().await?;
+        coverage::note(call, &answer);
+        Some(answer)
     }
 
     /// Sends a call on a connection of its own.
@@ -183,9 +185,24 @@ impl TestServer {
     /// The answer, if it is not a stream of events.
     pub async fn subscribe(&self, consumer: &str, shard: &str, from: &Value) -> Result<Events, Answer> {
         let body = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": from});
+        self.events(&Call::new("SubscribeToShard", &body)).await
+    }
+
+    /// Sends a call that is answered with a stream of events.
+    ///
+    /// # Errors
+    /// The answer, if it is not a stream of events.
+    pub async fn events(&self, call: &Call) -> Result<Events, Answer> {
         let mut connection = self.connect().await;
-        connection.send(&self.bytes(&Call::new("SubscribeToShard", &body))).await;
-        let mut events = connection.events().await?;
+        connection.send(&self.bytes(call)).await;
+        let mut events = match connection.events().await {
+            Ok(events) => events,
+            Err(answer) => {
+                coverage::note(call, &answer);
+                return Err(answer);
+            }
+        };
+        coverage::note_stream(call);
         let first = events.next().await.expect("a frame");
         assert_eq!(first.kind(), "initial-response");
         Ok(events)

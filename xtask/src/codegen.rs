@@ -2,7 +2,7 @@
 //!
 //! The output goes through `rustfmt` with the configuration of the workspace, so it is always formatted as the rest is.
 
-mod model;
+pub(crate) mod model;
 mod shapes;
 mod types;
 

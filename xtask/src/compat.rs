@@ -5,16 +5,13 @@
 //! it as a new user would, and writes the table that stands in `docs/compatibility.md`. A client whose language is not
 //! installed is skipped by name; in CI that is an error.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, ensure};
-
+use crate::marks::Marked;
 use crate::workspace::{cargo, is_ci, output, read, root, run as execute, target, works, write};
 
 const DOCUMENT: &str = "docs/compatibility.md";
-const BEGIN: &str = "<!-- begin: written by `cargo xtask compat --write` -->";
-const END: &str = "<!-- end -->";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -70,7 +67,12 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
         return execute(pytest.args(["-k", only]));
     }
     execute(&mut pytest)?;
-    place(&root().join(DOCUMENT), &read(&table)?, options.write)
+    let (document, table) = (root().join(DOCUMENT), read(&table)?);
+    let marked = Marked { document: &document, command: "cargo xtask compat --write", table: &table };
+    // A client that this machine cannot run has no line in the table.
+    marked.place(options.write, |text, table| {
+        !is_ci() && table.lines().all(|line| text.lines().any(|known| known == line))
+    })
 }
 
 /// The Python of an environment that has what `compat/requirements.txt` says, and nothing from an earlier version of it.
@@ -90,45 +92,4 @@ fn environment() -> anyhow::Result<PathBuf> {
     execute(Command::new(&python).args(install).arg(&requirements))?;
     write(&stamp, &wanted)?;
     Ok(python)
-}
-
-/// Puts the table between its marks in the document, or checks that what it says stands there.
-fn place(document: &Path, table: &str, may_write: bool) -> anyhow::Result<()> {
-    let text = read(document)?;
-    let updated = replace_between(&text, table)?;
-    if updated == text {
-        return Ok(());
-    }
-    if may_write {
-        return write(document, &updated);
-    }
-    // A client that this machine cannot run has no line in the table.
-    let differs = is_ci() || table.lines().any(|line| !text.lines().any(|known| known == line));
-    ensure!(
-        !differs,
-        "{} is not what this run found; `cargo xtask compat --write` writes it:\n{table}",
-        document.display()
-    );
-    Ok(())
-}
-
-fn replace_between(text: &str, table: &str) -> anyhow::Result<String> {
-    let (before, rest) = text.split_once(BEGIN).with_context(|| format!("no line {BEGIN:?}"))?;
-    let (_, after) = rest.split_once(END).with_context(|| format!("no line {END:?}"))?;
-    ensure!(!table.contains(END), "the table has the mark of its end");
-    Ok(format!("{before}{BEGIN}\n{}\n{END}{after}", table.trim()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_table_replaces_the_one_before() {
-        let text = format!("top\n{BEGIN}\nold\n{END}\nbottom\n");
-        let new = replace_between(&text, "| new |\n").unwrap();
-        assert_eq!(new, format!("top\n{BEGIN}\n| new |\n{END}\nbottom\n"));
-        assert_eq!(replace_between(&new, "| new |\n").unwrap(), new);
-        assert!(replace_between("no marks", "x").is_err());
-    }
 }

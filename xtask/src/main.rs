@@ -3,6 +3,8 @@
 
 mod codegen;
 mod compat;
+mod coverage;
+mod marks;
 mod test;
 mod tidy;
 mod workspace;
@@ -24,6 +26,8 @@ enum Command {
     Tidy,
     /// Run unmodified AWS clients against a real server
     Compat(compat::Options),
+    /// See how much of the API the server's tests use, operation by operation
+    Coverage(coverage::Options),
     /// Write the Kinesis types of rheos-wire from the service model
     Codegen(codegen::Options),
 }
@@ -33,6 +37,7 @@ fn main() -> anyhow::Result<()> {
         Command::Test(options) => test::run(&options),
         Command::Tidy => tidy::run(),
         Command::Compat(options) => compat::run(&options),
+        Command::Coverage(options) => coverage::run(&options),
         Command::Codegen(options) => codegen::run(&options),
     }
 }
