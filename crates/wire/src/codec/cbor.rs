@@ -10,8 +10,8 @@
 //! * They *require* a whole number in answers. Java v1 takes `getLongValue()` (`SimpleTypeCborUnmarshallers`), which cuts a
 //!   float of seconds to 1970; Java v2 has `UNIX_TIMESTAMP_MILLIS` for payloads (`AwsCborProtocolFactory`) and gives the text
 //!   of the number to `Long.parseLong` (`StringToInstant`), which throws on a float (LocalStack issue 3134, pull requests
-//!   6791 and 11286). Neither looks at the tag. Only previews of v2 took seconds (aws-sdk-java-v2 issue 184, pull request
-//!   979 of 2018).
+//!   6791 and 11286). Neither looks at the tag. Only v2 of before 2019 took seconds by mistake (aws-sdk-java-v2
+//!   issue 184, pull request 979).
 //! * **Maps and lists** are of indefinite length: `writeStartObject()` and `writeStartArray()` of Jackson's generator know
 //!   no size. Long texts come in pieces from it, byte strings in one.
 //! * **Blobs** are byte strings (`writeBinary`). Java v1 wants them so in answers (`getBinaryValue`); v2 takes text in base64
