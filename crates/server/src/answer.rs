@@ -44,7 +44,7 @@ impl Answer {
         ErrorReply::of(error, protocol).into()
     }
 
-    fn empty(status: StatusCode) -> Self {
+    pub(crate) fn empty(status: StatusCode) -> Self {
         Self { status, content_type: None, error_type: None, body: Bytes::new().into() }
     }
 }

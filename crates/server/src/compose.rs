@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 use crate::admission::Admission;
 use crate::answer::Envelope;
 use crate::auth::{Admits, Authenticator};
+use crate::chaos::Injector;
 use crate::config::{Config, StreamSpec};
 use crate::credentials::{AccessKey, CredentialsError};
 use crate::fault::{FaultLog, chain};
@@ -144,6 +145,7 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
         admission: admission.clone(),
         stage: stage.clone(),
         faults: faults.clone(),
+        chaos: config.chaos.clone().map(Injector::new),
         inside: OnceLock::new(),
     });
     let (stop, stopped) = watch::channel(false);

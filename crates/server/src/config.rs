@@ -24,6 +24,7 @@ use rheos_types::{AccountId, Region, StreamName};
 use rheos_wire::sigv4::SecretKey;
 use serde::Deserialize;
 
+use crate::chaos::Chaos;
 use crate::credentials::AccessKey;
 use limits::LimitKey;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub limits: Profile,
     /// Limits of the profile that have another value: `limit`, `NAME=VALUE`. A later one wins.
     pub overrides: Vec<Override>,
+    /// Faults to inject: `chaos`, or `limits` of that name.
+    pub chaos: Option<Chaos>,
     /// Accept any credentials, and calls that are not signed: `dev`.
     pub dev: bool,
     /// The account that all callers belong to: `account_id`.
@@ -74,6 +77,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
             limits: Profile::Aws,
             overrides: Vec::new(),
+            chaos: None,
             dev: false,
             account_id: AccountId::new("000000000000").expect("twelve digits"),
             region: Region::new("us-east-1").expect("a region"),
@@ -221,6 +225,8 @@ pub struct Flags {
     pub limits: Option<Choice>,
     /// `--limit`
     pub overrides: Vec<String>,
+    /// `--chaos`
+    pub chaos: Option<String>,
     /// `--dev`
     pub dev: Option<bool>,
     /// `--account-id`
@@ -296,6 +302,7 @@ pub fn resolve(
         overrides: sources
             .pick("limit", Text(joined(flags.overrides)), keys.limit.and_then(LimitKey::text), limits::overrides)?
             .unwrap_or(default.overrides),
+        chaos: sources.pick("chaos", Text(flags.chaos), keys.chaos, Chaos::from_str)?.or_else(|| choice.chaos()),
         dev: sources.pick("dev", Given(flags.dev), keys.dev.map(text), truth)?.unwrap_or(default.dev),
         account_id: sources
             .pick("account-id", Text(flags.account_id), keys.account_id, account_id)?
@@ -373,6 +380,7 @@ struct Keys {
     listen: Option<String>,
     limits: Option<String>,
     limit: Option<LimitKey>,
+    chaos: Option<String>,
     dev: Option<bool>,
     account_id: Option<String>,
     region: Option<String>,

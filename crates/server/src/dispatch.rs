@@ -9,6 +9,7 @@ use rheos_wire::front::Asked;
 use rheos_wire::{ErrorBody, Operation};
 
 use crate::auth::Caller;
+use crate::chaos::EntryFaults;
 use crate::fault::Fault;
 use crate::listener::detach;
 use crate::services::kinesis::{self, Kinesis};
@@ -24,12 +25,14 @@ pub(crate) enum Output {
 /// Does an operation: its answer, or what went wrong.
 ///
 /// Whatever changes a stream is detached: a client that hangs up does not stop it half-way. Puts are not: the log has
-/// all of their records, or none, before they wait for the first time.
+/// all of their records, or none, before they wait for the first time. `refused` are entries of a PutRecords that chaos
+/// takes.
 pub(crate) async fn dispatch(
     service: &Arc<Kinesis>,
     asked: Asked,
     caller: Caller,
     body: Bytes,
+    refused: Option<EntryFaults>,
 ) -> Result<Output, Fault> {
     use Operation as O;
 
@@ -56,7 +59,7 @@ pub(crate) async fn dispatch(
 
     match operation {
         O::PutRecord => kinesis::put_record::run(service, &caller, protocol, &body).await.map(Output::Whole),
-        O::PutRecords => kinesis::put_records::run(service, &caller, protocol, &body).await.map(Output::Whole),
+        O::PutRecords => kinesis::put_records::run(service, &caller, protocol, &body, refused).await.map(Output::Whole),
         O::GetRecords => {
             let input = decode(protocol, &body)?;
             kinesis::get_records::run(service, &caller, protocol, input).await.map(Output::Whole)

@@ -8,10 +8,12 @@
 //! | [`control`] | the verbs that change and describe streams |
 //! | [`consumer`] | the verbs of consumers |
 //! | [`data`] | the verbs that move records |
+//! | [`chaos`] | faults on purpose |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`record`] | faults in our own log |
 
+mod chaos;
 mod consumer;
 mod control;
 mod data;
@@ -35,6 +37,7 @@ use rheos_types::limits::TOKEN_LIFE_MS;
 use rheos_types::time::java_date;
 use rheos_wire::{ErrorBody, ErrorCode};
 
+pub(crate) use chaos::{injected, injected_entry};
 pub(crate) use consumer::register_consumer;
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};

@@ -9,6 +9,7 @@
 //! | `body`, `admission` | bodies bounded in size, memory and time |
 //! | `subscribers` | what subscriptions share: memory and pace |
 //! | `auth`, [`credentials`] | who calls |
+//! | [`chaos`] | faults on purpose |
 //! | `dispatch` | one table from operations to functions |
 //! | `services` | one file for each operation: wire to streams and back |
 //! | `fault` | errors of streams and log to errors of AWS: all texts are there |
@@ -20,6 +21,7 @@ mod admission;
 mod answer;
 mod auth;
 mod body;
+pub mod chaos;
 pub mod compose;
 pub mod config;
 pub mod credentials;

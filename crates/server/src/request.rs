@@ -2,11 +2,12 @@
 //! observed on AWS); each check is somewhere else.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN, USER_AGENT};
 use http::request::Parts;
-use http::{Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use rheos_types::Clock;
 use rheos_wire::content_type::ContentType;
@@ -17,11 +18,15 @@ use crate::admission::{Admission, Held};
 use crate::answer::{Answer, Body, Envelope, RequestId, overloaded};
 use crate::auth::Authenticator;
 use crate::body::{self, BodyError};
+use crate::chaos::{Injected, Injection, Injector};
 use crate::config::Bounds;
 use crate::dispatch::{Output, dispatch};
-use crate::fault::FaultLog;
+use crate::fault::{self, FaultLog};
 use crate::health::{self, Stage};
 use crate::services::kinesis::Kinesis;
+
+/// Tells what was injected from what is real.
+const CHAOS: HeaderName = HeaderName::from_static("x-rheos-chaos");
 
 /// Everything that a request meets.
 pub(crate) struct Front {
@@ -31,6 +36,7 @@ pub(crate) struct Front {
     pub(crate) admission: Arc<Admission>,
     pub(crate) stage: Arc<Stage>,
     pub(crate) faults: Arc<FaultLog>,
+    pub(crate) chaos: Option<Injector>,
     /// Set once the log is open and the streams are loaded.
     pub(crate) inside: OnceLock<Inside>,
 }
@@ -41,14 +47,20 @@ pub(crate) struct Inside {
     pub(crate) kinesis: Arc<Kinesis>,
 }
 
-/// There is nobody to answer.
+/// There is no answer; the connection ends.
 #[derive(Debug, thiserror::Error)]
-#[error("the client went away before its request was complete")]
-pub(crate) struct ClientGone;
+pub(crate) enum Unanswered {
+    /// There is nobody to answer.
+    #[error("the client went away before its request was complete")]
+    ClientGone,
+    /// On purpose.
+    #[error("the connection is dropped by --chaos")]
+    Chaos,
+}
 
 impl Front {
     /// Answers a request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, ClientGone> {
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Unanswered> {
         let (parts, body) = request.into_parts();
         if let Some(answer) = health::answer(&parts.method, parts.uri.path(), &self.stage) {
             return Ok(self.envelope.plain(answer));
@@ -63,19 +75,35 @@ impl Front {
                 let id = self.envelope.request_id();
                 return Ok(self.envelope.seal(no_memory(&parts), &id, &parts.headers));
             }
-            Err(BodyError::Broken) => return Err(ClientGone),
+            Err(BodyError::Broken) => return Err(Unanswered::ClientGone),
         };
         let id = self.envelope.request_id();
         // 2. Pre-flight requests.
         if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
             return Ok(self.envelope.preflight(&id, &parts.headers));
         }
-        let answer = self.call(&parts, body, held, &id).await.unwrap_or_else(|refused| refused);
-        Ok(self.envelope.seal(answer, &id, &parts.headers))
+        let mut injected = Injected::default();
+        let answer = self.call(&parts, body, held, &id, &mut injected).await.unwrap_or_else(|refused| refused);
+        let Some(mark) = injected.mark() else { return Ok(self.envelope.seal(answer, &id, &parts.headers)) };
+        tokio::time::sleep(Duration::from_millis(injected.latency_ms)).await;
+        if let Some(Injection::Drop { .. }) = injected.fault {
+            return Err(Unanswered::Chaos);
+        }
+        let mut response = self.envelope.seal(answer, &id, &parts.headers);
+        response.headers_mut().insert(CHAOS, HeaderValue::from_static(mark));
+        Ok(response)
     }
 
     /// The checks from the method to the signature, then the operation with its own: types, constraints, state, limits.
-    async fn call(&self, parts: &Parts, body: Bytes, held: Held, id: &RequestId) -> Result<Answer, Answer> {
+    /// What chaos does to it is told in `injected`.
+    async fn call(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        held: Held,
+        id: &RequestId,
+        injected: &mut Injected,
+    ) -> Result<Answer, Answer> {
         // 3–7. Method, body at all, content type, target.
         let asked = front::open(&parts.method, &parts.headers, &body)?;
         let refuse = |error: &ErrorBody| Answer::error(error, asked.protocol);
@@ -97,11 +125,23 @@ impl Front {
             request_id = id.as_str(),
             "admitted"
         );
+        *injected = self.chaos.as_ref().map(|chaos| chaos.next(asked.operation)).unwrap_or_default();
+        let instead = injected.fault.and_then(|fault| fault::injected(fault, asked.operation));
+        let instead = instead.map(|error| refuse(&error));
+        if !injected.lets_through() {
+            // Nobody gets the empty one: its connection is dropped.
+            return Err(instead.unwrap_or_else(|| Answer::empty(StatusCode::SERVICE_UNAVAILABLE)));
+        }
         // 10–13. Types, constraints, existence, rates of calls, state, other limits.
-        let output = dispatch(&inside.kinesis, asked, caller, body).await.map_err(|fault| {
+        let output = dispatch(&inside.kinesis, asked, caller, body, injected.entries()).await.map_err(|fault| {
             self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
+            // This one is real.
+            injected.fault = injected.fault.filter(|fault| matches!(fault, Injection::Drop { .. }));
             refuse(&fault.body)
         })?;
+        if let Some(instead) = instead {
+            return Err(instead);
+        }
         match output {
             Output::Whole(body) => {
                 let body = carry(held, body, asked.operation).map_err(|error| refuse(&error))?;
@@ -128,7 +168,7 @@ fn no_memory(parts: &Parts) -> Answer {
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| Operation::from_target(target).ok());
     let moves_records = operation.is_some_and(|operation| operation.plane() == Plane::Data);
-    let protocol = match ContentType::of(parts.headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes)) {
+    let protocol = match ContentType::of(parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)) {
         ContentType::Protocol(protocol) => protocol,
         ContentType::PlainJson | ContentType::Other => Protocol::Json,
     };

@@ -27,13 +27,17 @@ pub(crate) struct Serve {
     /// The address to listen on; port 0 takes a free one [env: RHEOS_LISTEN] [default: 127.0.0.1:4566].
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub(crate) listen: Option<String>,
-    /// Limits as Kinesis has them, or none [env: RHEOS_LIMITS] [default: aws].
+    /// Limits as Kinesis has them, none, or those of Kinesis with faults [env: RHEOS_LIMITS] [default: aws].
     #[arg(long, value_enum)]
     pub(crate) limits: Option<Limits>,
     /// Another value for one limit: a number, or none; may be repeated. docs/extensions.md has the names [env: RHEOS_LIMIT,
     /// comma-separated].
     #[arg(long = "limit", value_name = "NAME=VALUE")]
     pub(crate) limit: Vec<String>,
+    /// Faults to inject, such as seed=1,throttle=0.05,error=0.01,unknown=0.01,drop=0.01,latency_ms=20..200; what is not
+    /// named is off [env: RHEOS_CHAOS].
+    #[arg(long, value_name = "SPEC")]
+    pub(crate) chaos: Option<String>,
     /// Accept any credentials, and calls that are not signed [env: RHEOS_DEV] [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
     pub(crate) dev: Option<bool>,
@@ -74,6 +78,8 @@ pub(crate) enum Limits {
     Aws,
     /// None of the artificial ones.
     Open,
+    /// What Kinesis documents, and faults besides: throttled, failed and late calls, the same for the same seed.
+    Chaos,
 }
 
 /// The form of log lines.

@@ -32,7 +32,9 @@ fn flags(args: Serve) -> Flags {
         limits: args.limits.map(|limits| match limits {
             Limits::Aws => config::Choice::Aws,
             Limits::Open => config::Choice::Open,
+            Limits::Chaos => config::Choice::Chaos,
         }),
+        chaos: args.chaos,
         overrides: args.limit,
         dev: args.dev,
         account_id: args.account_id,

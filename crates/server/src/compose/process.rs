@@ -101,10 +101,11 @@ fn announce(config: &Config, running: &Running) {
     }
 }
 
-/// The profile and what is set over it, without blanks between them.
+/// The profile and what is set over it, without blanks between them, and the faults that are injected.
 fn limits(config: &Config) -> String {
     let set: String = config.overrides.iter().map(|one| format!(",{one}")).collect();
-    format!("{}{set}", config.limits.as_str())
+    let chaos = config.chaos.as_ref().map(|chaos| format!("  chaos {chaos}")).unwrap_or_default();
+    format!("{}{set}{chaos}", config.limits.as_str())
 }
 
 /// Lets the process have as many files as its connections may need, as far as the system allows.

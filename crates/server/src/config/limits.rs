@@ -6,6 +6,8 @@ use std::str::FromStr;
 use rheos_types::limits::{Override, Profile};
 use serde::Deserialize;
 
+use crate::chaos::Chaos;
+
 /// What `limits` can be.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
@@ -14,13 +16,25 @@ pub enum Choice {
     Aws,
     /// None of its artificial limits.
     Open,
+    /// What Amazon Kinesis publishes, and faults besides.
+    Chaos,
 }
 
 impl Choice {
     pub(super) fn profile(self) -> Profile {
         match self {
-            Self::Aws => Profile::Aws,
+            Self::Aws | Self::Chaos => Profile::Aws,
             Self::Open => Profile::Open,
+        }
+    }
+}
+
+impl Choice {
+    /// The faults that come with it.
+    pub(super) fn chaos(self) -> Option<Chaos> {
+        match self {
+            Self::Aws | Self::Open => None,
+            Self::Chaos => Some(Chaos::default()),
         }
     }
 }
@@ -32,7 +46,8 @@ impl FromStr for Choice {
         match text {
             "aws" => Ok(Self::Aws),
             "open" => Ok(Self::Open),
-            other => Err(format!("{other:?} is neither aws nor open")),
+            "chaos" => Ok(Self::Chaos),
+            other => Err(format!("{other:?} is none of aws, open and chaos")),
         }
     }
 }

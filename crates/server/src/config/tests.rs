@@ -52,7 +52,7 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
     assert!(error.contains("memory") && error.contains("256MiB"), "{error}");
     for (name, value, expected) in [
         ("RHEOS_LISTEN", "4566", "RHEOS_LISTEN: \"4566\" is not ADDRESS:PORT"),
-        ("RHEOS_LIMITS", "AWS", "RHEOS_LIMITS: \"AWS\" is neither aws nor open"),
+        ("RHEOS_LIMITS", "AWS", "RHEOS_LIMITS: \"AWS\" is none of aws, open and chaos"),
         ("RHEOS_DEV", "maybe", "RHEOS_DEV: \"maybe\" is neither true nor false"),
         ("RHEOS_STREAM_IDS", "maybe", "RHEOS_STREAM_IDS: \"maybe\" is neither true nor false"),
         ("RHEOS_ACCOUNT_ID", "1", "RHEOS_ACCOUNT_ID: \"1\" is not a valid account id: expected twelve digits"),
@@ -68,7 +68,7 @@ fn what_is_wrong_is_named_with_what_would_be_right() {
     }
     let flags = Flags { region: Some("US".to_owned()), ..none() };
     assert!(said(flags, &[], "").starts_with("--region: \"US\" is not a valid region"));
-    assert!(said(none(), &[], "limits = 'none'").starts_with("limits in rheos.toml: \"none\" is neither"));
+    assert!(said(none(), &[], "limits = 'none'").starts_with("limits in rheos.toml: \"none\" is none of"));
 }
 
 #[test]
@@ -100,6 +100,24 @@ fn limits_are_set_one_by_one_over_the_profile() {
     let error = limits(&[], &[], "[limit]\nreads_per_s = -1").unwrap_err();
     assert!(error.starts_with("limit in rheos.toml: \"-1\" is no value"), "{error}");
     assert!(limits(&[], &[], "limit = 5").unwrap_err().contains("a list such as"));
+}
+
+#[test]
+fn chaos_is_a_profile_or_a_setting_of_its_own() {
+    let read = |limits: Option<Choice>, chaos: Option<&str>, variables: &[(&str, &str)]| {
+        let flags = Flags { limits, chaos: chaos.map(str::to_owned), ..Flags::default() };
+        resolve(flags, env(variables), None)
+            .map(|config| (config.limits, config.chaos))
+            .map_err(|error| error.to_string())
+    };
+    assert_eq!(read(None, None, &[]), Ok((Profile::Aws, None)));
+    assert_eq!(read(Some(Choice::Chaos), None, &[]), Ok((Profile::Aws, Some(Chaos::default()))));
+    let drops: Chaos = "drop=0.5".parse().unwrap();
+    let variables = [("RHEOS_CHAOS", "drop=0.5"), ("RHEOS_LIMITS", "chaos")];
+    assert_eq!(read(None, None, &variables), Ok((Profile::Aws, Some(drops.clone()))));
+    assert_eq!(read(Some(Choice::Open), None, &variables), Ok((Profile::Open, Some(drops))));
+    let error = read(None, Some("often"), &variables).unwrap_err();
+    assert!(error.starts_with("--chaos: \"often\" is none of seed=NUMBER, throttle=SHARE"), "{error}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ pub(crate) struct EntryFault {
 }
 
 impl EntryFault {
-    const fn internal() -> Self {
+    pub(super) const fn internal() -> Self {
         // Here the name has no suffix.
         Self { code: ErrorCode::InternalFailure.wire_name(), message: Cow::Borrowed(INTERNAL_FAILURE) }
     }

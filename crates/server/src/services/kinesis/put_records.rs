@@ -10,13 +10,20 @@ use super::dry_run::{self, Refusal};
 use super::naming::target;
 use super::{Kinesis, text};
 use crate::auth::Caller;
-use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits};
+use crate::chaos::{EntryFaults, EntryRefusal};
+use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits, injected_entry};
 
-pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, body: &[u8]) -> Result<Bytes, Fault> {
+pub(crate) async fn run(
+    kinesis: &Kinesis,
+    caller: &Caller,
+    protocol: Protocol,
+    body: &[u8],
+    faults: Option<EntryFaults>,
+) -> Result<Bytes, Fault> {
     let mut arena = Vec::new();
     let input = put_records(protocol, body, &mut arena)?;
     let stream = target!(PutRecords, input).resolve(kinesis, caller)?;
-    let entries = entries(&input, &arena);
+    let mut entries = entries(&input, &arena);
     if input.dry_run == Some(true) {
         let refused = |index, refusal| match refusal {
             Refusal::NoPartitionKey => PutRecordsError::NoPartitionKey { index }.into(),
@@ -26,10 +33,16 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, 
         };
         return Err(dry_run::put(kinesis, caller, &stream, &entries, refused));
     }
+    let count = entries.len();
+    let refused: Vec<_> = faults.map(|faults| (0..count).map(|index| faults.of(index)).collect()).unwrap_or_default();
+    if !refused.is_empty() {
+        let mut refused = refused.iter();
+        entries.retain(|_| refused.next().is_some_and(Option::is_none));
+    }
     match kinesis.streams.put_records(&caller.namespace, &stream, &entries).await {
-        Ok(outcomes) => Ok(in_format!(protocol, write(&outcomes, caller, &stream))),
+        Ok(outcomes) => Ok(in_format!(protocol, write(&outcomes, &refused, caller, &stream))),
         // What would pass later is said entry by entry, as for a shard's own limit: clients then send those again.
-        Err(PutRecordsError::Log(LogError::Overloaded)) => Ok(in_format!(protocol, write_all_wait(entries.len()))),
+        Err(PutRecordsError::Log(LogError::Overloaded)) => Ok(in_format!(protocol, write_all_wait(count))),
         Err(error) => Err(error.into()),
     }
 }
@@ -43,11 +56,25 @@ fn entries<'a>(input: &'a PutRecordsRef<'_>, arena: &'a [u8]) -> Vec<Entry<'a>> 
     input.records.iter().map(entry).collect()
 }
 
-fn write<F: Format>(outcomes: &[Outcome], caller: &Caller, stream: &StreamName) -> Bytes {
+/// Writes what became of the entries. `refused` has one for each that was asked for, or none at all; `outcomes` only
+/// those that were not refused.
+fn write<F: Format>(
+    outcomes: &[Outcome],
+    refused: &[Option<EntryRefusal>],
+    caller: &Caller,
+    stream: &StreamName,
+) -> Bytes {
     let mut out = Vec::new();
-    let mut writer = PutRecordsWriter::<F>::begin(&mut out, outcomes.len());
+    let mut writer = PutRecordsWriter::<F>::begin(&mut out, outcomes.len().max(refused.len()));
     let mut ids = ShardIds::default();
-    for outcome in outcomes {
+    let mut refused = refused.iter().copied();
+    let mut outcomes = outcomes.iter();
+    loop {
+        if let Some(refusal) = refused.next().flatten() {
+            push_fault(&mut writer, &injected_entry(refusal));
+            continue;
+        }
+        let Some(outcome) = outcomes.next() else { break };
         match outcome {
             Outcome::Stored(stored) => writer.push(PutOutcome::Stored {
                 shard_id: ids.text(stored.shard),
