@@ -79,6 +79,8 @@ pub(crate) async fn dispatch(
         O::ListStreams => read!(list_streams),
         O::ListTagsForStream => read!(list_tags_for_stream),
 
+        O::ListTagsForResource => read!(list_tags_for_resource),
+        O::GetResourcePolicy => read!(get_resource_policy),
         O::AddTagsToStream => change!(add_tags_to_stream),
         O::CreateStream => change!(create_stream),
         O::DecreaseStreamRetentionPeriod => change!(decrease_stream_retention_period),
@@ -89,6 +91,10 @@ pub(crate) async fn dispatch(
         O::RegisterStreamConsumer => change!(register_stream_consumer),
         O::RemoveTagsFromStream => change!(remove_tags_from_stream),
         O::SplitShard => change!(split_shard),
+        O::DeleteResourcePolicy => change!(delete_resource_policy),
+        O::PutResourcePolicy => change!(put_resource_policy),
+        O::UntagResource => change!(untag_resource),
+        O::TagResource => change!(tag_resource),
         O::UpdateAccountSettings => change!(update_account_settings),
         O::UpdateShardCount => change!(update_shard_count),
 
@@ -99,23 +105,17 @@ pub(crate) async fn dispatch(
         | O::CreateQueue
         | O::DeleteChannel
         | O::DeleteQueue
-        | O::DeleteResourcePolicy
         | O::DescribeChannel
         | O::DescribeQueue
         | O::DisableEnhancedMonitoring
         | O::EnableEnhancedMonitoring
-        | O::GetResourcePolicy
         | O::ListChannels
         | O::ListQueues
-        | O::ListTagsForResource
-        | O::PutResourcePolicy
         | O::ReceiveDeadLetterQueueRecords
         | O::ReceiveQueueRecords
         | O::RestoreDeadLetterQueueRecords
         | O::StartStreamEncryption
         | O::StopStreamEncryption
-        | O::TagResource
-        | O::UntagResource
         | O::UpdateChannel
         | O::UpdateDeadLetterQueueRecordsVisibility
         | O::UpdateMaxRecordSize

@@ -9,6 +9,7 @@
 //! | [`consumer`] | the verbs of consumers |
 //! | [`data`] | the verbs that move records |
 //! | [`chaos`] | faults on purpose |
+//! | [`resource`] | what hangs on streams and consumers: policies |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`record`] | faults in our own log |
@@ -19,6 +20,7 @@ mod control;
 mod data;
 mod record;
 mod request;
+mod resource;
 mod shape;
 
 #[cfg(test)]

@@ -120,6 +120,9 @@ pub(crate) struct StreamRecord {
     /// The highest create second of any consumer that is gone: those to come exceed it.
     #[serde(default)]
     pub(crate) last_consumer_second: u64,
+    /// Its resource policy, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
 }
 
 impl StreamRecord {
@@ -235,6 +238,9 @@ pub(crate) struct ConsumerRecord {
     pub(crate) tags: BTreeMap<String, String>,
     /// When CREATING or DELETING is over.
     pub(crate) due_ms: Option<u64>,
+    /// Its resource policy, as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) policy: Option<String>,
 }
 
 /// The settings of an account in a region.

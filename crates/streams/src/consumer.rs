@@ -117,13 +117,13 @@ impl Streams {
 }
 
 /// The stream's consumer of this ARN.
-fn find<'a>(stream: &'a StreamView, arn: &ConsumerArn) -> Result<&'a ConsumerView, ConsumerNotFound> {
+pub(crate) fn find<'a>(stream: &'a StreamView, arn: &ConsumerArn) -> Result<&'a ConsumerView, ConsumerNotFound> {
     let named = stream.consumers.get(&arn.name);
     let consumer = named.filter(|consumer| consumer.record.created_ms / 1000 == arn.created_s);
     consumer.map(AsRef::as_ref).ok_or_else(|| not_found(arn))
 }
 
-fn not_found(arn: &ConsumerArn) -> ConsumerNotFound {
+pub(crate) fn not_found(arn: &ConsumerArn) -> ConsumerNotFound {
     let (namespace, stream) = (arn.stream.namespace.clone(), arn.stream.name.clone());
     ConsumerNotFound { namespace, stream, consumer: arn.name.clone() }
 }

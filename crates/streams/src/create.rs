@@ -145,6 +145,7 @@ impl Streams {
             pending: Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle }),
             shard_count_updates: History::default(),
             last_consumer_second: retired.unwrap_or(0),
+            policy: None,
         };
         let mut changes = vec![put(stream_key(namespace, request.name), &record)];
         for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {

@@ -86,6 +86,7 @@ impl Streams {
                 status: ConsumerStatus::Creating,
                 tags: tags.clone(),
                 due_ms: Some(self.due_ms()),
+                policy: None,
             };
             let transaction = Transaction {
                 conditions: vec![

@@ -1,10 +1,12 @@
-//! Tags of a stream: AddTagsToStream, RemoveTagsFromStream, ListTagsForStream.
+//! Tags of streams and consumers: TagResource, UntagResource, ListTagsForResource, and for streams AddTagsToStream,
+//! RemoveTagsFromStream, ListTagsForStream, which are about the same tags.
 
-use crate::facts::StreamNotFound;
-use crate::open::{Streams, put_stream};
-use rheos_log::{LogError, Transaction};
+use crate::facts::{ConsumerNotFound, StreamNotFound};
+use crate::open::Streams;
+use crate::resource::ResourceError;
+use rheos_log::LogError;
 use rheos_types::limits::TAGS;
-use rheos_types::{Namespace, StreamName};
+use rheos_types::{Namespace, ResourceArn, StreamName};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -17,7 +19,7 @@ pub enum TagRefusal {
     /// A key or value has a `%`, which is said to be allowed and is not.
     #[error("a tag has a %")]
     Percent,
-    /// The stream would have too many.
+    /// The resource would have too many.
     #[error("more than {limit} tags")]
     TooMany {
         /// How many it may have.
@@ -28,22 +30,32 @@ pub enum TagRefusal {
 /// Why tags were not changed.
 #[derive(Debug, thiserror::Error)]
 pub enum TagError {
-    /// There is no such stream.
+    /// There is no such resource, or it is not in service.
     #[error(transparent)]
-    NotFound(#[from] StreamNotFound),
+    Resource(#[from] ResourceError),
     /// The tags are not acceptable.
-    #[error("stream {stream}: {refusal}")]
+    #[error("{resource}: {refusal}")]
     Refused {
-        /// Where the stream is.
-        namespace: Namespace,
-        /// The stream.
-        stream: StreamName,
+        /// What they are put on.
+        resource: ResourceArn,
         /// What is wrong.
         refusal: TagRefusal,
     },
     /// The log did not take it.
     #[error(transparent)]
     Log(#[from] LogError),
+}
+
+impl From<StreamNotFound> for TagError {
+    fn from(fact: StreamNotFound) -> Self {
+        Self::Resource(fact.into())
+    }
+}
+
+impl From<ConsumerNotFound> for TagError {
+    fn from(fact: ConsumerNotFound) -> Self {
+        Self::Resource(fact.into())
+    }
 }
 
 /// A page of tags.
@@ -56,42 +68,40 @@ pub struct TagPage {
 }
 
 impl Streams {
-    /// Adds tags to a stream, or gives them other values.
+    /// Adds tags to a stream or a consumer, or gives them other values.
     ///
     /// # Errors
     /// [`TagError`].
-    pub async fn add_tags(
-        &self,
-        namespace: &Namespace,
-        name: &StreamName,
-        tags: &BTreeMap<String, String>,
-    ) -> Result<(), TagError> {
-        let refused = |refusal| TagError::Refused { namespace: namespace.clone(), stream: name.clone(), refusal };
+    pub async fn add_tags(&self, resource: &ResourceArn, tags: &BTreeMap<String, String>) -> Result<(), TagError> {
+        let refused = |refusal| TagError::Refused { resource: resource.clone(), refusal };
         check_characters(tags.iter().flat_map(|(key, value)| [key, value])).map_err(refused)?;
-        self.change(namespace, name, |view| {
-            let mut record = view.record.clone();
-            record.tags.extend(tags.clone());
-            check_count(record.tags.len()).map_err(refused)?;
-            let changed = record.tags != view.record.tags;
-            Ok(changed.then(|| Transaction { changes: vec![put_stream(view, &record)], ..Transaction::default() }))
+        self.change_attached(resource, |attached| {
+            attached.tags.extend(tags.clone());
+            check_count(attached.tags.len()).map_err(refused)
         })
         .await
     }
 
-    /// Removes tags from a stream; those that it has not are no error.
+    /// Removes tags from a stream or a consumer; those that it has not are no error.
     ///
     /// # Errors
     /// [`TagError`].
-    pub async fn remove_tags(&self, namespace: &Namespace, name: &StreamName, keys: &[String]) -> Result<(), TagError> {
-        let refused = |refusal| TagError::Refused { namespace: namespace.clone(), stream: name.clone(), refusal };
+    pub async fn remove_tags(&self, resource: &ResourceArn, keys: &[String]) -> Result<(), TagError> {
+        let refused = |refusal| TagError::Refused { resource: resource.clone(), refusal };
         check_characters(keys).map_err(refused)?;
-        self.change(namespace, name, |view| {
-            let mut record = view.record.clone();
-            record.tags.retain(|key, _| !keys.contains(key));
-            let changed = record.tags != view.record.tags;
-            Ok(changed.then(|| Transaction { changes: vec![put_stream(view, &record)], ..Transaction::default() }))
+        self.change_attached(resource, |attached| {
+            attached.tags.retain(|key, _| !keys.contains(key));
+            Ok(())
         })
         .await
+    }
+
+    /// All tags of a stream or a consumer.
+    ///
+    /// # Errors
+    /// [`ResourceError`].
+    pub fn tags_of(&self, resource: &ResourceArn) -> Result<BTreeMap<String, String>, ResourceError> {
+        Ok(self.attached(resource)?.tags)
     }
 
     /// Lists a stream's tags after `exclusive_start_key`: at most `limit`, or all.

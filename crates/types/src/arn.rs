@@ -91,6 +91,47 @@ impl fmt::Display for ConsumerArn {
     }
 }
 
+/// What has tags and a policy of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ResourceArn {
+    /// A stream.
+    Stream(StreamArn),
+    /// A consumer of a stream.
+    Consumer(ConsumerArn),
+}
+
+impl ResourceArn {
+    /// Reads the ARN of a stream or of a consumer.
+    ///
+    /// # Errors
+    /// [`InvalidName`] if it is neither.
+    pub fn parse(text: &str) -> Result<Self, InvalidName> {
+        if text.contains("/consumer/") {
+            ConsumerArn::parse(text).map(Self::Consumer)
+        } else {
+            StreamArn::parse(text).map(Self::Stream)
+        }
+    }
+
+    /// The stream, or that of the consumer.
+    #[must_use]
+    pub fn stream(&self) -> &StreamArn {
+        match self {
+            Self::Stream(stream) => stream,
+            Self::Consumer(consumer) => &consumer.stream,
+        }
+    }
+}
+
+impl fmt::Display for ResourceArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(stream) => stream.fmt(f),
+            Self::Consumer(consumer) => consumer.fmt(f),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +153,16 @@ mod tests {
         ] {
             assert!(StreamArn::parse(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn streams_and_consumers_are_told_apart() {
+        let stream = "arn:aws:kinesis:us-east-1:123456789012:stream/a";
+        let consumer = format!("{stream}/consumer/c:1");
+        assert!(matches!(ResourceArn::parse(stream), Ok(ResourceArn::Stream(_))));
+        let read = ResourceArn::parse(&consumer).unwrap();
+        assert_eq!((read.to_string(), read.stream().to_string()), (consumer, stream.to_owned()));
+        assert!(ResourceArn::parse("arn:aws:kinesis:us-east-1:123456789012:queue/a").is_err());
     }
 
     #[test]

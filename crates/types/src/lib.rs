@@ -22,7 +22,7 @@ pub mod stream_id;
 pub mod time;
 pub mod token;
 
-pub use arn::{ConsumerArn, StreamArn};
+pub use arn::{ConsumerArn, ResourceArn, StreamArn};
 pub use hash::{HashKey, HashRange};
 pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName};
 pub use random::{Random, SystemRandom};

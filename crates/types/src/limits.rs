@@ -47,6 +47,8 @@ pub const DEFAULT_SHARDS: u32 = 4;
 pub const SHARD_COUNT: u32 = 10_000;
 /// How long a commitment to a minimum throughput of on-demand streams lasts at least: 24 hours (A §5.10).
 pub const COMMITMENT_MS: u64 = 24 * 3_600_000;
+/// Bytes of one resource policy (reference/governance.md §2.2).
+pub const POLICY_BYTES: usize = 20 << 10;
 /// Consumers in one ListStreamConsumers answer, at most and by default (A §5.9).
 pub const LIST_CONSUMERS: usize = 100;
 /// How long a subscription of SubscribeToShard lives (A §8).

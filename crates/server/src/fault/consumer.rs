@@ -1,7 +1,8 @@
 //! The verbs of consumers.
 
 use rheos_streams::{
-    ConsumerNotFound, DeregisterConsumerError, DescribeConsumerError, ListConsumersError, RegisterConsumerError,
+    ConsumerInfo, ConsumerNotFound, DeregisterConsumerError, DescribeConsumerError, ListConsumersError,
+    RegisterConsumerError,
 };
 use rheos_types::{ConsumerName, Namespace};
 use rheos_wire::ErrorCode;
@@ -13,6 +14,18 @@ impl From<ConsumerNotFound> for Fault {
     fn from(ConsumerNotFound { namespace, stream: _, consumer }: ConsumerNotFound) -> Self {
         Self::new(ErrorCode::ResourceNotFound, format!("Consumer {consumer}, account {} not found.", namespace.account))
     }
+}
+
+/// The consumer is being registered or deregistered.
+pub(super) fn consumer_not_active(consumer: &ConsumerInfo) -> Fault {
+    let message = format!(
+        "Consumer {} with creation timestamp {} under stream: {} , account {} is not in ACTIVE status.",
+        consumer.name,
+        consumer.created_ms / 1000,
+        consumer.stream,
+        consumer.namespace.account
+    );
+    Fault::new(ErrorCode::ResourceInUse, message)
 }
 
 /// RegisterStreamConsumer: its tags are refused before there is a consumer to name, so the caller names it.

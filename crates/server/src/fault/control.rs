@@ -4,7 +4,7 @@ use rheos_streams::{
     CreateError, DeleteError, DescribeError, ListShardsError, MergeError, RetentionError, SplitError, TagError,
     TagRefusal,
 };
-use rheos_types::{ConsumerName, Namespace, StreamName};
+use rheos_types::{ConsumerName, Namespace, ResourceArn, StreamName};
 use rheos_wire::ErrorCode;
 
 use super::Fault;
@@ -64,12 +64,16 @@ pub(super) fn tags_refused(refusal: TagRefusal, what: &str, namespace: &Namespac
     })
 }
 
-/// AddTagsToStream (`add tags to`) and RemoveTagsFromStream (`remove tags from`).
+/// AddTagsToStream and TagResource (`add tags to`), RemoveTagsFromStream and UntagResource (`remove tags from`).
 pub(crate) fn change_tags(error: TagError, what: &str) -> Fault {
     match error {
-        TagError::NotFound(fact) => fact.into(),
-        TagError::Refused { namespace, stream, refusal } => {
-            tags_refused(refusal, what, &namespace, Tagged::Stream(&stream))
+        TagError::Resource(error) => error.into(),
+        TagError::Refused { resource, refusal } => {
+            let tagged = match &resource {
+                ResourceArn::Stream(stream) => Tagged::Stream(&stream.name),
+                ResourceArn::Consumer(consumer) => Tagged::Consumer(&consumer.name),
+            };
+            tags_refused(refusal, what, &resource.stream().namespace, tagged)
         }
         TagError::Log(error) => error.into(),
     }

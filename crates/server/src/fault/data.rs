@@ -9,6 +9,7 @@ use rheos_streams::{
 use rheos_types::{Namespace, ShardId, StreamName};
 use rheos_wire::{ErrorBody, ErrorCode, Operation};
 
+use super::consumer::consumer_not_active;
 use super::{Fault, INTERNAL_FAILURE, expired, log_fault};
 
 /// What is wrong with one entry of PutRecords whose others may be stored.
@@ -190,16 +191,7 @@ impl From<SubscribeError> for Fault {
     fn from(error: SubscribeError) -> Self {
         match error {
             SubscribeError::Consumer(fact) => fact.into(),
-            SubscribeError::NotActive(consumer) => {
-                let message = format!(
-                    "Consumer {} with creation timestamp {} under stream: {} , account {} is not in ACTIVE status.",
-                    consumer.name,
-                    consumer.created_ms / 1000,
-                    consumer.stream,
-                    consumer.namespace.account
-                );
-                Self::new(ErrorCode::ResourceInUse, message)
-            }
+            SubscribeError::NotActive(consumer) => consumer_not_active(&consumer),
             SubscribeError::Start(error) => start(error, Operation::SubscribeToShard),
             SubscribeError::InUse { consumer, shard } => another_subscription(&consumer, shard),
             SubscribeError::RateExceeded { consumer, shard } => {

@@ -37,6 +37,15 @@ impl From<RequestError> for Fault {
             RequestError::OtherConsumer { arn, member } => {
                 Self::invalid(format!("ConsumerARN {arn} and {member} do not name the same consumer."))
             }
+            RequestError::NotAResourceArn { arn } => Self::invalid(format!(
+                "ResourceARN {arn} is not the ARN of a stream or a consumer: expected \
+                 arn:aws:kinesis:REGION:ACCOUNT:stream/NAME or \
+                 arn:aws:kinesis:REGION:ACCOUNT:stream/NAME/consumer/CONSUMER:SECOND."
+            )),
+            RequestError::NoSuchResource { arn } => Self::new(
+                ErrorCode::ResourceNotFound,
+                format!("Resource {arn} not found: this server has no channels and no queues."),
+            ),
             RequestError::OtherIterator { name } => Self::invalid(format!(
                 "The request names stream {name}, which is not the stream that the ShardIterator is for."
             )),

@@ -1,6 +1,6 @@
 use super::*;
 use rheos_streams::{IteratorError, IteratorKind, OpenIteratorError, PutRecordsError, Status, TagError, TagRefusal};
-use rheos_types::{AccountId, HashKey, Namespace, Region, ShardId, StreamName};
+use rheos_types::{AccountId, HashKey, Namespace, Region, ResourceArn, ShardId, StreamArn, StreamName};
 
 fn namespace() -> Namespace {
     Namespace { account: AccountId::new("123456789012").unwrap(), region: Region::new("eu-west-1").unwrap() }
@@ -44,7 +44,8 @@ fn facts_are_told_in_the_words_of_the_service() {
          is not both greater than one plus the shard's StartingHashKey 0 and less than the shard's EndingHashKey 9."
     );
     let refusal = TagRefusal::TooMany { limit: 50 };
-    let refused = TagError::Refused { namespace, stream, refusal };
+    let resource = ResourceArn::Stream(StreamArn { namespace, name: stream });
+    let refused = TagError::Refused { resource, refusal };
     assert_eq!(
         said(control::change_tags(refused, "add tags to")).1,
         "Failed to add tags to stream s under account 123456789012 because a given stream cannot have more than 50 tags \

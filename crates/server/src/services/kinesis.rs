@@ -10,6 +10,7 @@ mod records;
 pub(crate) mod add_tags_to_stream;
 pub(crate) mod create_stream;
 pub(crate) mod decrease_stream_retention_period;
+pub(crate) mod delete_resource_policy;
 pub(crate) mod delete_stream;
 pub(crate) mod deregister_stream_consumer;
 pub(crate) mod describe_account_settings;
@@ -18,19 +19,24 @@ pub(crate) mod describe_stream;
 pub(crate) mod describe_stream_consumer;
 pub(crate) mod describe_stream_summary;
 pub(crate) mod get_records;
+pub(crate) mod get_resource_policy;
 pub(crate) mod get_shard_iterator;
 pub(crate) mod increase_stream_retention_period;
 pub(crate) mod list_shards;
 pub(crate) mod list_stream_consumers;
 pub(crate) mod list_streams;
+pub(crate) mod list_tags_for_resource;
 pub(crate) mod list_tags_for_stream;
 pub(crate) mod merge_shards;
 pub(crate) mod put_record;
 pub(crate) mod put_records;
+pub(crate) mod put_resource_policy;
 pub(crate) mod register_stream_consumer;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
 pub(crate) mod subscribe_to_shard;
+pub(crate) mod tag_resource;
+pub(crate) mod untag_resource;
 pub(crate) mod update_account_settings;
 pub(crate) mod update_shard_count;
 
@@ -45,7 +51,7 @@ use crate::admission::Admission;
 use crate::fault::{FaultLog, chain};
 use crate::subscribers::Subscribers;
 
-pub(crate) use naming::{ConsumerTarget, RequestError, Target};
+pub(crate) use naming::{ConsumerTarget, RequestError, ResourceTarget, Target};
 
 /// What the operations work on.
 pub(crate) struct Kinesis {

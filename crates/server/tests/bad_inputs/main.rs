@@ -8,6 +8,7 @@
 
 mod consumers;
 mod requests;
+mod resources;
 mod shape;
 mod state;
 
@@ -67,6 +68,7 @@ fn rows(past: &Past) -> Vec<Row> {
     rows.extend(shape::shape());
     rows.extend(state::reads(&past.iterator_of_nothing, &past.old_iterator));
     rows.extend(consumers::rows(past));
+    rows.extend(resources::rows(past));
     rows
 }
 
@@ -113,10 +115,12 @@ async fn what_is_under_way_is_not_disturbed() {
     server.ok("DeleteStream", &json!({"StreamName": "deleting"})).await;
     let arn = format!("{}/consumer/deleting:{deleting}", arn("s"));
     server.ok("DeregisterStreamConsumer", &json!({"ConsumerARN": arn})).await;
-    for name in ["creating", "c1", "c2", "c3", "c4"] {
+    let creating = register(&server, "s", "creating").await;
+    for name in ["c1", "c2", "c3", "c4"] {
         register(&server, "s", name).await;
     }
     check(&server, consumers::under_way()).await;
+    check(&server, resources::under_way(creating, deleting)).await;
     server.stop().await;
 }
 

@@ -5,6 +5,7 @@
 mod accounts;
 mod consumers;
 mod ids;
+mod resources;
 
 use rheos_testkit::{Call, Home, TestServer};
 use serde_json::{Value, json};

@@ -5,7 +5,7 @@ use rheos_types::limits::{Call, LimitError, Override, Scope};
 
 async fn tag(bench: &Bench, stream: &StreamName, value: &str) {
     let tags = [("rheos:limits".to_owned(), value.to_owned())].into();
-    bench.streams.add_tags(&bench.ns, stream, &tags).await.unwrap();
+    bench.streams.add_tags(&bench.arn(stream), &tags).await.unwrap();
 }
 
 #[tokio::test]

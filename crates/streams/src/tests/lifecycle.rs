@@ -175,18 +175,18 @@ async fn tags_are_kept_in_order_counted_and_checked() {
     let a = bench.create("a", 1).await;
     let tags =
         |from: u32, to: u32| (from..to).map(|n| (format!("k{n:02}"), format!("v{n}"))).collect::<BTreeMap<_, _>>();
-    bench.streams.add_tags(&bench.ns, &a, &tags(0, 50)).await.unwrap();
-    bench.streams.add_tags(&bench.ns, &a, &[("k07".to_owned(), "other".to_owned())].into()).await.unwrap();
-    let refused = bench.streams.add_tags(&bench.ns, &a, &tags(50, 51)).await;
+    bench.streams.add_tags(&bench.arn(&a), &tags(0, 50)).await.unwrap();
+    bench.streams.add_tags(&bench.arn(&a), &[("k07".to_owned(), "other".to_owned())].into()).await.unwrap();
+    let refused = bench.streams.add_tags(&bench.arn(&a), &tags(50, 51)).await;
     assert!(matches!(refused, Err(TagError::Refused { refusal: TagRefusal::TooMany { limit: 50 }, .. })));
     let page = bench.streams.list_tags(&bench.ns, &a, Some(3), Some("k05")).unwrap();
     let listed: Vec<_> = page.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(listed, [("k06", "v6"), ("k07", "other"), ("k08", "v8")]);
     assert!(page.has_more);
-    bench.streams.remove_tags(&bench.ns, &a, &["k06".to_owned(), "none".to_owned()]).await.unwrap();
+    bench.streams.remove_tags(&bench.arn(&a), &["k06".to_owned(), "none".to_owned()]).await.unwrap();
     let page = bench.streams.list_tags(&bench.ns, &a, None, None).unwrap();
     assert_eq!((page.tags.len(), page.has_more), (49, false));
-    let percent = bench.streams.add_tags(&bench.ns, &a, &[("a".to_owned(), "%".to_owned())].into()).await;
+    let percent = bench.streams.add_tags(&bench.arn(&a), &[("a".to_owned(), "%".to_owned())].into()).await;
     assert!(matches!(percent, Err(TagError::Refused { refusal: TagRefusal::Percent, .. })));
 }
 
@@ -196,8 +196,8 @@ async fn changes_of_one_stream_at_once_all_happen() {
     let a = bench.create("a", 1).await;
     let mut tasks = tokio::task::JoinSet::new();
     for n in 0..10 {
-        let (streams, ns, a) = (bench.streams.clone(), bench.ns.clone(), a.clone());
-        tasks.spawn(async move { streams.add_tags(&ns, &a, &[(format!("k{n}"), String::new())].into()).await });
+        let (streams, a) = (bench.streams.clone(), bench.arn(&a));
+        tasks.spawn(async move { streams.add_tags(&a, &[(format!("k{n}"), String::new())].into()).await });
     }
     while let Some(done) = tasks.join_next().await {
         done.unwrap().unwrap();

@@ -7,6 +7,7 @@ mod consumers;
 mod iterators;
 mod lifecycle;
 mod listings;
+mod policies;
 mod reading;
 mod resharding;
 mod restarts;
@@ -16,7 +17,9 @@ mod shard_counts;
 use crate::*;
 use rheos_log::{Log, memory_log};
 use rheos_types::limits::Profile;
-use rheos_types::{AccountId, Clock, Namespace, Random, Region, SequenceNumber, ShardId, StreamName};
+use rheos_types::{
+    AccountId, Clock, Namespace, Random, Region, ResourceArn, SequenceNumber, ShardId, StreamArn, StreamName,
+};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -189,6 +192,10 @@ impl Bench {
                 onward => return (all, onward),
             }
         }
+    }
+
+    pub(crate) fn arn(&self, stream: &StreamName) -> ResourceArn {
+        ResourceArn::Stream(StreamArn { namespace: self.ns.clone(), name: stream.clone() })
     }
 
     pub(crate) fn describe(&self, stream: &StreamName) -> StreamDescription {

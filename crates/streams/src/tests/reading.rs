@@ -67,7 +67,7 @@ async fn five_reads_a_second_and_then_one_each_fifth() {
     assert!(matches!(refused, Err(ReadError::Throttled(RateExceeded { shard: ShardId(0), .. }))));
     let other = bench.iterator(&a, "1", IteratorKind::Latest).await.unwrap();
     bench.read(&other, None).await.unwrap();
-    bench.streams.add_tags(&bench.ns, &a, &[("a".to_owned(), "b".to_owned())].into()).await.unwrap();
+    bench.streams.add_tags(&bench.arn(&a), &[("a".to_owned(), "b".to_owned())].into()).await.unwrap();
     assert!(bench.read(&iterator, None).await.is_err(), "a change of the stream fills no bucket");
     bench.clock.advance(200);
     bench.read(&iterator, None).await.unwrap();
@@ -98,7 +98,7 @@ async fn a_tag_lifts_a_streams_limits() {
     let bench = Bench::new().await;
     let a = bench.create("a", 1).await;
     assert_eq!(bench.streams.profile_of(&bench.ns, &a), Profile::Aws);
-    bench.streams.add_tags(&bench.ns, &a, &[("rheos:limits".to_owned(), "open".to_owned())].into()).await.unwrap();
+    bench.streams.add_tags(&bench.arn(&a), &[("rheos:limits".to_owned(), "open".to_owned())].into()).await.unwrap();
     assert_eq!(bench.streams.profile_of(&bench.ns, &a), Profile::Open);
     let iterator = bench.iterator(&a, "0", IteratorKind::Latest).await.unwrap();
     for _ in 0..100 {

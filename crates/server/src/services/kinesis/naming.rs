@@ -2,7 +2,7 @@
 //! have to agree.
 
 use rheos_streams::ConsumerInfo;
-use rheos_types::{AccountId, ConsumerArn, ConsumerName, Region, StreamArn, StreamId, StreamName};
+use rheos_types::{AccountId, ConsumerArn, ConsumerName, Region, ResourceArn, StreamArn, StreamId, StreamName};
 use rheos_wire::Operation;
 
 use super::Kinesis;
@@ -32,6 +32,10 @@ pub(crate) enum RequestError {
     NotAConsumerArn { arn: String },
     /// The ARN of a consumer and another member, which names a stream or a consumer, do not agree.
     OtherConsumer { arn: ConsumerArn, member: &'static str },
+    /// What should be an ARN of a resource is none.
+    NotAResourceArn { arn: String },
+    /// A channel or a queue, which there are none of.
+    NoSuchResource { arn: String },
     /// GetRecords: the iterator is of another stream than the one that is named.
     OtherIterator { name: StreamName },
     /// The ARN's resource is in another region than the one that the request is signed for.
@@ -155,6 +159,49 @@ impl ConsumerTarget<'_> {
             return Err(RequestError::OtherConsumer { arn, member }.into());
         }
         Ok(kinesis.streams.consumer(&arn)?)
+    }
+}
+
+/// A stream of the caller's as a resource.
+pub(super) fn stream_resource(caller: &Caller, name: StreamName) -> ResourceArn {
+    ResourceArn::Stream(StreamArn { namespace: caller.namespace.clone(), name })
+}
+
+/// How a request names a resource: by its ARN, with which its stream's id has to agree.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ResourceTarget<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) arn: &'a str,
+    pub(crate) stream_id: Option<&'a str>,
+}
+
+/// How the input of an operation names a resource: every one that does has the same two members.
+macro_rules! resource_target {
+    ($operation:ident, $input:expr) => {
+        crate::services::kinesis::ResourceTarget {
+            operation: rheos_wire::Operation::$operation,
+            arn: &$input.resource_arn,
+            stream_id: $input.stream_id.as_deref(),
+        }
+    };
+}
+pub(super) use resource_target;
+
+impl ResourceTarget<'_> {
+    /// The resource, which is in the caller's namespace.
+    pub(crate) fn resolve(self, kinesis: &Kinesis, caller: &Caller) -> Result<ResourceArn, RequestError> {
+        let text = || self.arn.chars().take(200).collect();
+        let kind = self.arn.splitn(6, ':').nth(5).unwrap_or_default();
+        if kind.starts_with("channel/") || kind.starts_with("queue/") {
+            return Err(RequestError::NoSuchResource { arn: text() });
+        }
+        let arn = ResourceArn::parse(self.arn).map_err(|_| RequestError::NotAResourceArn { arn: text() })?;
+        require_own(arn.stream(), &arn, self.operation, caller)?;
+        if self.stream_id.is_some() {
+            let name = Some(arn.stream().name.as_str());
+            Target { operation: self.operation, name, arn: None, id: self.stream_id }.resolve(kinesis, caller)?;
+        }
+        Ok(arn)
     }
 }
 
