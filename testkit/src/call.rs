@@ -1,6 +1,8 @@
 //! One request, signed unless it is spoilt on purpose.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Request};
+use http_body_util::Full;
 use rheos_wire::codec::cbor;
 use rheos_wire::sigv4::{Credentials, SecretKey, sign};
 use rheos_wire::{Operation, Protocol};
@@ -168,32 +170,12 @@ impl Call {
         self
     }
 
-    /// The bytes to send. `key` signs unless the call has its own.
+    /// The bytes to send over HTTP/1.1. `key` signs unless the call has its own.
     #[must_use]
     pub fn bytes(&self, host: &str, key: Option<(&str, &SecretKey)>, now_ms: u64) -> Vec<u8> {
         let mut headers = self.headers.clone();
         headers.insert("host", host.parse().expect("a host"));
-        if self.signed
-            && let Some((id, secret)) = key
-        {
-            let credentials = Credentials {
-                access_key_id: self.key_id.as_deref().unwrap_or(id),
-                secret: self.secret.as_ref().unwrap_or(secret),
-                session_token: self.session_token.as_deref(),
-                region: &self.region,
-                service: &self.service,
-            };
-            let now = i64::try_from(now_ms).expect("a time") - self.late_ms;
-            let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
-            let target = (self.method.as_str(), path, query);
-            sign(&credentials, target, None, &mut headers, &self.body, now).expect("headers are text");
-        }
-        for (name, value) in &self.after_signing {
-            match value {
-                Some(value) => drop(headers.insert(name, value.clone())),
-                None => drop(headers.remove(name)),
-            }
-        }
+        let mut headers = self.signed(headers, None, key, now_ms);
         if !headers.contains_key("transfer-encoding") && !headers.contains_key("content-length") {
             headers.insert("content-length", self.body.len().into());
         }
@@ -207,5 +189,53 @@ impl Call {
         bytes.extend_from_slice(b"\r\n");
         bytes.extend_from_slice(&self.body);
         bytes
+    }
+
+    /// The request to send over HTTP/2, which has an `:authority` instead of the `Host`.
+    #[must_use]
+    pub fn request(
+        &self,
+        scheme: &str,
+        authority: &str,
+        key: Option<(&str, &SecretKey)>,
+        now_ms: u64,
+    ) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(Bytes::from(self.body.clone())));
+        *request.method_mut() = self.method.parse().expect("a method");
+        *request.uri_mut() = format!("{scheme}://{authority}{}", self.path).parse().expect("an address");
+        *request.headers_mut() = self.signed(self.headers.clone(), Some(authority), key, now_ms);
+        request
+    }
+
+    /// Headers with a signature, and then with what changes after signing.
+    fn signed(
+        &self,
+        mut headers: HeaderMap,
+        authority: Option<&str>,
+        key: Option<(&str, &SecretKey)>,
+        now_ms: u64,
+    ) -> HeaderMap {
+        if self.signed
+            && let Some((id, secret)) = key
+        {
+            let credentials = Credentials {
+                access_key_id: self.key_id.as_deref().unwrap_or(id),
+                secret: self.secret.as_ref().unwrap_or(secret),
+                session_token: self.session_token.as_deref(),
+                region: &self.region,
+                service: &self.service,
+            };
+            let now = i64::try_from(now_ms).expect("a time") - self.late_ms;
+            let (path, query) = self.path.split_once('?').unwrap_or((&self.path, ""));
+            let target = (self.method.as_str(), path, query);
+            sign(&credentials, target, authority, &mut headers, &self.body, now).expect("headers are text");
+        }
+        for (name, value) in &self.after_signing {
+            match value {
+                Some(value) => drop(headers.insert(name, value.clone())),
+                None => drop(headers.remove(name)),
+            }
+        }
+        headers
     }
 }

@@ -1,12 +1,13 @@
 //! A socket with as much HTTP on top as tests need.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use rheos_wire::Protocol;
 use rheos_wire::codec::cbor;
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::coverage;
@@ -55,18 +56,33 @@ impl Answer {
     }
 }
 
+/// Something to speak over: a socket, or TLS over one.
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Wire for S {}
+
 /// A connection to a server.
-#[derive(Debug)]
 pub struct Connection {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     /// Bytes that came and were not asked for yet.
     ahead: Vec<u8>,
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("ahead", &self.ahead.len()).finish_non_exhaustive()
+    }
 }
 
 impl Connection {
     /// Connects.
     pub async fn open(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.expect("the server listens"), ahead: Vec::new() }
+        Self::over(TcpStream::connect(address).await.expect("the server listens"))
+    }
+
+    /// Over something that is connected already, such as TLS.
+    pub fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), ahead: Vec::new() }
     }
 
     /// Sends bytes as they are. A server that has closed already is no failure: its answer may still be read.
@@ -118,6 +134,12 @@ impl Connection {
         };
         let headers: HeaderMap = lines.filter_map(header).collect();
         Some((status, headers))
+    }
+
+    /// Waits until the server closes the connection; the bytes that came before.
+    pub async fn rest(mut self) -> Vec<u8> {
+        while self.more().await.is_some() {}
+        self.ahead
     }
 
     async fn more(&mut self) -> Option<()> {

@@ -4,6 +4,7 @@
 //! * [`Call`]: one request, signed unless it is spoilt on purpose
 //! * [`Connection`]: a socket with a little HTTP on top
 //! * [`Events`]: what SubscribeToShard sends
+//! * [`H2`], [`tls()`]: real clients of HTTP/2 and of TLS
 //! * [`TestClock`]: the real time and whatever a test adds to it
 //!
 //! What tests call, and what they are answered, is written down where `cargo xtask coverage` asks for it.
@@ -17,10 +18,12 @@ mod clock;
 mod connection;
 mod coverage;
 mod events;
+mod h2;
 mod server;
 
 pub use call::Call;
 pub use clock::TestClock;
-pub use connection::{Answer, Connection, Events};
+pub use connection::{Answer, Connection, Events, Wire};
 pub use events::Frame;
+pub use h2::{H2, tls, tls_of};
 pub use server::{Home, TestServer};

@@ -4,6 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use http::Request;
+use http_body_util::Full;
 use rheos_log::Fatal;
 use rheos_log::files::SystemFiles;
 use rheos_log::files::sim::SimFiles;
@@ -12,8 +15,10 @@ use rheos_server::{Config, Machine, Running, Store};
 use rheos_types::{Clock, SystemRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 
-use crate::{Answer, Call, Connection, Events, TestClock, coverage};
+use crate::{Answer, Call, Connection, Events, H2, TestClock, coverage};
 
 /// Where a test server keeps its log.
 #[derive(Clone, Default)]
@@ -109,6 +114,30 @@ impl TestServer {
     pub fn bytes(&self, call: &Call) -> Vec<u8> {
         let key = self.running.key.as_ref().map(|key| (key.id.as_str(), &key.secret));
         call.bytes(&self.running.address.to_string(), key, self.clock.wall_ms())
+    }
+
+    /// A new connection over HTTP/2, in clear text.
+    pub async fn h2(&self) -> H2 {
+        H2::open(self.running.address).await
+    }
+
+    /// A new connection over TLS that trusts the server's own authority (`dev_tls`) and offers `alpn`.
+    pub async fn tls(&self, alpn: &[&str]) -> TlsStream<TcpStream> {
+        let authority = self.running.authority.as_deref().expect("a server with dev_tls");
+        crate::tls(self.running.address, authority, "localhost", alpn).await.expect("a handshake")
+    }
+
+    /// The certificate of the server's own authority; with `dev_tls`.
+    #[must_use]
+    pub fn authority(&self) -> Option<&str> {
+        self.running.authority.as_deref()
+    }
+
+    /// A call for HTTP/2, signed with the root key.
+    #[must_use]
+    pub fn request(&self, call: &Call) -> Request<Full<Bytes>> {
+        let key = self.running.key.as_ref().map(|key| (key.id.as_str(), &key.secret));
+        call.request("http", &self.running.address.to_string(), key, self.clock.wall_ms())
     }
 
     /// Sends a call on a connection of its own; `None` if the server closed it without an answer.

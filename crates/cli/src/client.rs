@@ -6,6 +6,11 @@
 //! The credentials are, in this order: the key in `--data-dir` if that is given; for the default endpoint the key in
 //! `./rheos-data` if there is one; then AWS's own order (environment, profile, ...). A service on this machine also gets the key in
 //! `./rheos-data`, or in the end a placeholder, which a server with `--dev` accepts.
+//!
+//! Over TLS the authorities that count are those of `--ca`; else those of `AWS_CA_BUNDLE` or of the system, and the one of
+//! `--dev-tls` in the data directory in which the key is looked for.
+
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -48,7 +53,8 @@ impl Service {
         let target = Target::choose(configured, args.aws);
         let credentials = credentials_for(&target, args, &config).await?;
         let region = config.region().map_or(DEFAULT_REGION, Region::as_ref).to_owned();
-        Ok(Self::new(&config, target, region, credentials))
+        let authorities = trust::authorities(&target, args, edge::env("AWS_CA_BUNDLE").map(PathBuf::from))?;
+        Ok(Self::new(&config, target, region, credentials, authorities))
     }
 
     /// The service at an address, with a key that is known.
@@ -56,11 +62,20 @@ impl Service {
         let args = Connect { region: Some(DEFAULT_REGION.to_owned()), ..Connect::default() };
         let config = ambient_config(&args).await;
         let credentials = SharedCredentialsProvider::new(key.credentials());
-        Self::new(&config, Target::Explicit(endpoint.to_owned()), DEFAULT_REGION.to_owned(), credentials)
+        Self::new(&config, Target::Explicit(endpoint.to_owned()), DEFAULT_REGION.to_owned(), credentials, None)
     }
 
-    fn new(config: &SdkConfig, target: Target, region: String, credentials: SharedCredentialsProvider) -> Self {
+    fn new(
+        config: &SdkConfig,
+        target: Target,
+        region: String,
+        credentials: SharedCredentialsProvider,
+        authorities: Option<trust::Authorities>,
+    ) -> Self {
         let mut config = config.to_builder();
+        if let Some(authorities) = authorities {
+            config.set_http_client(Some(authorities.client()));
+        }
         config.set_region(Some(Region::new(region.clone())));
         config.set_credentials_provider(Some(credentials.clone()));
         let mut client = aws_sdk_kinesis::config::Builder::from(&config.build());

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS,
-    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, DATE, ORIGIN,
+    ACCESS_CONTROL_REQUEST_METHOD, CONNECTION, CONTENT_TYPE, DATE, ORIGIN, RETRY_AFTER,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use rheos_types::time::civil;
@@ -182,6 +182,18 @@ impl Envelope {
     /// A body that did not come in time.
     pub(crate) fn too_slow(&self) -> Response<Body> {
         self.last(Answer::empty(StatusCode::REQUEST_TIMEOUT))
+    }
+
+    /// More headers than any request needs.
+    pub(crate) fn too_many_headers(&self) -> Response<Body> {
+        self.last(Answer::empty(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE))
+    }
+
+    /// There is no place for a stream. Nothing of its request was read, so it may come again.
+    pub(crate) fn full(&self) -> Response<Body> {
+        let mut response = self.plain(Answer::empty(StatusCode::SERVICE_UNAVAILABLE));
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response
     }
 
     /// An answer after which the connection is of no more use.

@@ -50,12 +50,18 @@ impl Authenticator {
         Self { account, region, admits, signing_keys: SigningKeyCache::new(SIGNING_KEYS) }
     }
 
-    /// Finds out who sent a request.
+    /// Finds out who sent a request; `secure` if it came over TLS.
     ///
     /// In this order, as on AWS: the shape of the signature, its scope, whether there is such a key, the time, what is
     /// signed, the signature.
-    pub(crate) fn authenticate(&self, parts: &Parts, body: &[u8], now_ms: u64) -> Result<Caller, AuthError> {
-        let head = head_of(parts);
+    pub(crate) fn authenticate(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        now_ms: u64,
+        secure: bool,
+    ) -> Result<Caller, AuthError> {
+        let head = head_of(parts, secure);
         let presented = sigv4::parse(&head);
         let key = match &self.admits {
             Admits::Everybody => {
@@ -90,7 +96,7 @@ impl Authenticator {
     }
 }
 
-fn head_of(parts: &Parts) -> RequestHead<'_> {
+fn head_of(parts: &Parts, secure: bool) -> RequestHead<'_> {
     let headers: &HeaderMap = &parts.headers;
     RequestHead {
         method: parts.method.as_str(),
@@ -98,6 +104,6 @@ fn head_of(parts: &Parts) -> RequestHead<'_> {
         query: parts.uri.query().unwrap_or_default(),
         headers,
         authority: parts.uri.authority().map(http::uri::Authority::as_str),
-        secure: false,
+        secure,
     }
 }

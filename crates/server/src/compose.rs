@@ -8,7 +8,7 @@ pub use process::run;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use rheos_log::files::{Files, SystemFiles};
@@ -17,6 +17,7 @@ use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
 use rheos_log::{Fatal, Log, Opened, Options};
 use rheos_streams::{CreateError, CreateStream, Mode, Status, StreamNotFound, Streams};
 use rheos_types::{Clock, Namespace, Random, SystemClock, SystemRandom};
+use rustls::ServerConfig;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
@@ -24,14 +25,16 @@ use crate::admission::Admission;
 use crate::answer::Envelope;
 use crate::auth::{Admits, Authenticator};
 use crate::chaos::Injector;
-use crate::config::{Config, StreamSpec};
+use crate::config::{Certificate, Config, StreamSpec};
 use crate::credentials::{AccessKey, CredentialsError};
+use crate::dev_tls::{self, Authority};
 use crate::fault::{FaultLog, chain};
 use crate::health::Stage;
 use crate::listener::{self, detach};
 use crate::request::{Front, Inside};
 use crate::services::kinesis::Kinesis;
 use crate::subscribers::Subscribers;
+use crate::tls::{Certificates, Development, Files as CertificateFiles, TlsError};
 use threads::Threads;
 
 /// Threads that read records from files. Each waits for one disk access at a time.
@@ -88,6 +91,9 @@ pub enum StartError {
     /// There is no root key.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// There is no certificate.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The log cannot be opened.
     #[error("cannot open the log: {}", chain(.0))]
     Log(rheos_log::OpenError),
@@ -118,13 +124,20 @@ pub struct Running {
     pub address: SocketAddr,
     /// The key that lets callers in; `None` with `dev`.
     pub key: Option<AccessKey>,
+    /// The certificate, in PEM, of the authority that clients have to trust; with `dev_tls`.
+    pub authority: Option<String>,
     stop: watch::Sender<bool>,
     stage: Arc<Stage>,
     listener: JoinHandle<usize>,
     ticker: Option<JoinHandle<()>>,
     log: Option<Log>,
     threads: Threads,
+    /// Whoever keeps the certificate fresh goes on while this is there.
+    renewal: Option<mpsc::Sender<()>>,
 }
+
+/// The newest configuration of TLS, for those who set it.
+type Newest = watch::Sender<Option<Arc<ServerConfig>>>;
 
 /// Starts a server: when this returns it is ready. It listens from the beginning, so that `/health/live` can tell a
 /// long recovery from a dead process.
@@ -132,6 +145,15 @@ pub struct Running {
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartError> {
+    let (newest, tls) = watch::channel(None);
+    let certificates = match &config.tls.certificate {
+        Some(Certificate::Files { chain, key }) => {
+            let files = CertificateFiles::new(chain.clone(), key.clone());
+            Some(Certificates::new(Box::new(files), newest.clone(), machine.clock.wall_ms())?)
+        }
+        Some(Certificate::Development { .. }) | None => None,
+    };
+    let tls = config.tls.certificate.is_some().then_some(tls);
     let listen_error = |source| StartError::Listen { address: config.listen, source };
     let socket = listener::bind(config.listen).map_err(listen_error)?;
     let address = socket.local_addr().map_err(listen_error)?;
@@ -140,6 +162,7 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
     let faults = Arc::<FaultLog>::default();
     let front = Arc::new(Front {
         bounds: config.bounds,
+        require_tls: config.tls.required,
         clock: machine.clock.clone(),
         envelope: Envelope::new(machine.clock.clone(), machine.random.clone()),
         admission: admission.clone(),
@@ -149,10 +172,22 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
         inside: OnceLock::new(),
     });
     let (stop, stopped) = watch::channel(false);
-    let listener = detach(listener::serve(socket, front.clone(), stopped.clone()));
+    let listener = detach(listener::serve(socket, front.clone(), tls, stopped.clone()));
     let threads = Threads::default();
-    let mut running = Running { address, key: None, stop, stage, listener, ticker: None, log: None, threads };
-    match furnish(config, &machine, admission, faults, stopped, &mut running).await {
+    let mut running = Running {
+        address,
+        key: None,
+        authority: None,
+        stop,
+        stage,
+        listener,
+        ticker: None,
+        log: None,
+        threads,
+        renewal: None,
+    };
+    let furnished = furnish(config, &machine, admission, faults, stopped, &mut running).await;
+    match furnished.and_then(|inside| certify(config, &machine, certificates, newest, &mut running).map(|()| inside)) {
         Ok(inside) => {
             // Nobody else sets it.
             drop(front.inside.set(inside));
@@ -204,6 +239,47 @@ fn root_key(config: &Config, machine: &Machine) -> Result<Option<AccessKey>, Cre
         Store::Disk(_) => AccessKey::of_directory(&config.data_dir, &*machine.random).map(Some),
         Store::Memory(_) => Ok(Some(AccessKey::generate(&*machine.random))),
     }
+}
+
+/// Has a certificate made if it is not there already, and kept fresh.
+fn certify(
+    config: &Config,
+    machine: &Machine,
+    certificates: Option<Certificates>,
+    newest: Newest,
+    running: &mut Running,
+) -> Result<(), StartError> {
+    let certificates = match certificates {
+        None => development(config, machine, newest, running)?,
+        some => some,
+    };
+    if let Some(certificates) = certificates {
+        let (renewal, stop) = mpsc::channel();
+        let (clock, interval) = (machine.clock.clone(), Duration::from_millis(config.tls.check_ms));
+        let keep = Box::new(move || certificates.keep(&*clock, interval, &stop));
+        let started = running.threads.start("certificates", keep);
+        started.map_err(|source| StartError::System { action: "start a thread", source })?;
+        running.renewal = Some(renewal);
+    }
+    Ok(())
+}
+
+/// The certificate of `dev_tls`, signed by an authority that is kept where the log is.
+fn development(
+    config: &Config,
+    machine: &Machine,
+    newest: Newest,
+    running: &mut Running,
+) -> Result<Option<Certificates>, TlsError> {
+    let Some(Certificate::Development { names }) = &config.tls.certificate else { return Ok(None) };
+    let authority = match machine.store {
+        Store::Disk(_) => Authority::of_directory(&config.data_dir)?,
+        Store::Memory(_) => Authority::generate()?,
+    };
+    running.authority = Some(authority.pem.clone());
+    let names = dev_tls::names_of_machine(running.address.ip(), names);
+    let source = Box::new(Development::new(authority, names));
+    Certificates::new(source, newest, machine.clock.wall_ms()).map(Some)
 }
 
 /// Opens the log, on a thread of its own as it waits for the disk, and loads the streams.
@@ -294,6 +370,7 @@ impl Running {
         if let Some(log) = self.log {
             log.close();
         }
+        drop(self.renewal);
         self.threads.ended().await;
         cut
     }

@@ -4,13 +4,17 @@
 //! from the key of the same name in the TOML file, else from [`Config::default`]. [`resolve`] is a pure function of
 //! these; whoever starts the server reads the environment and the file.
 
+mod bounds;
 mod limits;
+mod tls;
 mod units;
 
 #[cfg(test)]
 mod tests;
 
+pub use bounds::Bounds;
 pub use limits::Choice;
+pub use tls::{Certificate, Tls};
 pub use units::{InvalidSize, parse_size};
 
 use std::net::SocketAddr;
@@ -43,6 +47,8 @@ pub struct Config {
     pub chaos: Option<Chaos>,
     /// Accept any credentials, and calls that are not signed: `dev`.
     pub dev: bool,
+    /// Whether and how connections are encrypted: `tls_cert`, `tls_key`, `dev_tls`, `tls_name`, `require_tls`.
+    pub tls: Tls,
     /// The account that all callers belong to: `account_id`.
     pub account_id: AccountId,
     /// The region of calls that name none, which only `dev` lets in: `region`.
@@ -79,6 +85,7 @@ impl Default for Config {
             overrides: Vec::new(),
             chaos: None,
             dev: false,
+            tls: Tls::default(),
             account_id: AccountId::new("000000000000").expect("twelve digits"),
             region: Region::new("us-east-1").expect("a region"),
             long_poll_ms: 50,
@@ -125,51 +132,6 @@ impl Config {
 
 fn bytes(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
-}
-
-/// What one client, or all of them together, may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounds {
-    /// Connections at a time; further ones are told to come back.
-    pub connections: usize,
-    /// Bytes of request line and headers.
-    pub head_bytes: usize,
-    /// Headers in a request.
-    pub headers: usize,
-    /// Bytes of a request's body. The largest PutRecords of 10 MiB is 13.4 MiB of base64, and its keys.
-    pub body_bytes: usize,
-    /// How long a connection may be idle, and a request's head may take. Longer than clients keep idle connections.
-    pub head_ms: u64,
-    /// How long a body may take to begin.
-    pub body_start_ms: u64,
-    /// How fast it has to come from then on, on average, in bytes a second.
-    pub body_rate: u64,
-    /// How long a body may wait for memory before its sender is told to come back.
-    pub memory_wait_ms: u64,
-    /// How long a client may leave an answer lying before it takes more of it.
-    pub write_stall_ms: u64,
-    /// How long requests in flight get to finish when the server stops.
-    pub drain_ms: u64,
-    /// Reads of records that go on at a time; others wait for their turn.
-    pub reads: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self {
-            connections: 10_000,
-            head_bytes: 32 << 10,
-            headers: 100,
-            body_bytes: 16 << 20,
-            head_ms: 75_000,
-            body_start_ms: 20_000,
-            body_rate: 64 << 10,
-            memory_wait_ms: 1000,
-            write_stall_ms: 30_000,
-            drain_ms: 20_000,
-            reads: 8,
-        }
-    }
 }
 
 /// A stream to create at start: `NAME:SHARDS`.
@@ -229,6 +191,16 @@ pub struct Flags {
     pub chaos: Option<String>,
     /// `--dev`
     pub dev: Option<bool>,
+    /// `--tls-cert`
+    pub tls_cert: Option<PathBuf>,
+    /// `--tls-key`
+    pub tls_key: Option<PathBuf>,
+    /// `--dev-tls`
+    pub dev_tls: Option<bool>,
+    /// `--tls-name`
+    pub tls_names: Vec<String>,
+    /// `--require-tls`
+    pub require_tls: Option<bool>,
     /// `--account-id`
     pub account_id: Option<String>,
     /// `--region`
@@ -304,6 +276,19 @@ pub fn resolve(
             .unwrap_or(default.overrides),
         chaos: sources.pick("chaos", Text(flags.chaos), keys.chaos, Chaos::from_str)?.or_else(|| choice.chaos()),
         dev: sources.pick("dev", Given(flags.dev), keys.dev.map(text), truth)?.unwrap_or(default.dev),
+        tls: tls::Said {
+            chain: sources.pick("tls-cert", Given(flags.tls_cert), keys.tls_cert, pem_file)?,
+            key: sources.pick("tls-key", Given(flags.tls_key), keys.tls_key, pem_file)?,
+            dev: sources.pick("dev-tls", Given(flags.dev_tls), keys.dev_tls.map(text), truth)?,
+            names: sources.pick(
+                "tls-name",
+                Text(joined(flags.tls_names)),
+                keys.tls_name.and_then(joined),
+                tls::names,
+            )?,
+            required: sources.pick("require-tls", Given(flags.require_tls), keys.require_tls.map(text), truth)?,
+        }
+        .decide()?,
         account_id: sources
             .pick("account-id", Text(flags.account_id), keys.account_id, account_id)?
             .unwrap_or(default.account_id),
@@ -382,6 +367,11 @@ struct Keys {
     limit: Option<LimitKey>,
     chaos: Option<String>,
     dev: Option<bool>,
+    tls_cert: Option<String>,
+    tls_key: Option<String>,
+    dev_tls: Option<bool>,
+    tls_name: Option<Vec<String>>,
+    require_tls: Option<bool>,
     account_id: Option<String>,
     region: Option<String>,
     long_poll_ms: Option<u64>,
@@ -427,6 +417,10 @@ fn joined(list: Vec<String>) -> Option<String> {
 
 fn path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("expected a directory".to_owned()) } else { Ok(PathBuf::from(text)) }
+}
+
+fn pem_file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() { Err("expected a file".to_owned()) } else { Ok(PathBuf::from(text)) }
 }
 
 fn listen(text: &str) -> Result<SocketAddr, String> {

@@ -1,16 +1,15 @@
-//! Access keys, and the file in which the root key is kept. The only file that the server itself reads and writes; all
-//! others are the log's.
+//! Access keys, and the file in which the root key is kept.
 
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use rheos_types::Random;
 use rheos_wire::sigv4::SecretKey;
 use serde::{Deserialize, Serialize};
 
+use crate::own_files;
+
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "root-credentials.json";
-const TEMPORARY_NAME: &str = "root-credentials.json.new";
 
 /// An access key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +74,7 @@ impl AccessKey {
     /// [`CredentialsError`].
     pub fn of_directory(directory: &Path, random: &dyn Random) -> Result<Self, CredentialsError> {
         let path = directory.join(FILE_NAME);
-        if let Some(text) = files::read(&path).map_err(|source| io_error("read", &path, source))? {
+        if let Some(text) = own_files::read(&path).map_err(|source| io_error("read", &path, source))? {
             let stored: Stored = serde_json::from_slice(&text)
                 .map_err(|source| CredentialsError::Unreadable { path: path.clone(), source })?;
             let secret = SecretKey::new(stored.secret_access_key);
@@ -86,46 +85,14 @@ impl AccessKey {
         let mut text = serde_json::to_vec_pretty(&stored)
             .map_err(|source| CredentialsError::Unreadable { path: path.clone(), source })?;
         text.push(b'\n');
-        files::write(directory, TEMPORARY_NAME, FILE_NAME, &text).map_err(|source| io_error("write", &path, source))?;
+        own_files::write(directory, FILE_NAME, own_files::SECRET, &text)
+            .map_err(|source| io_error("write", &path, source))?;
         Ok(key)
     }
 }
 
 fn io_error(action: &'static str, path: &Path, source: std::io::Error) -> CredentialsError {
     CredentialsError::Io { action, path: path.to_owned(), source }
-}
-
-/// Files of mode 0600, which the log's `Files` does not know.
-#[expect(clippy::disallowed_methods, reason = "the one place of the server that reads and writes files")]
-mod files {
-    use super::{Path, Write};
-    use std::fs::{self, File, OpenOptions};
-    use std::io;
-    use std::os::unix::fs::OpenOptionsExt;
-
-    pub(super) fn read(path: &Path) -> io::Result<Option<Vec<u8>>> {
-        match fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Writes a file so that after any crash it is there whole or not at all.
-    pub(super) fn write(directory: &Path, temporary: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
-        fs::create_dir_all(directory)?;
-        let temporary = directory.join(temporary);
-        // One that a crash left behind may have another mode.
-        match fs::remove_file(&temporary) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, directory.join(name))?;
-        File::open(directory)?.sync_all()
-    }
 }
 
 #[cfg(test)]

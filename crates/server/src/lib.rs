@@ -4,7 +4,8 @@
 //!
 //! | module | what it does |
 //! | --- | --- |
-//! | `listener` | accepts and bounds connections, and drains them at the end |
+//! | `listener` | accepts connections, tells their protocols apart, bounds them, and drains them at the end |
+//! | `tls`, `dev_tls` | certificates: from files or of an authority of our own, kept fresh |
 //! | `request` | the one order of checks: size, method, content type, target, signature, then the operation's own |
 //! | `body`, `admission` | bodies bounded in size, memory and time |
 //! | `subscribers` | what subscriptions share: memory and pace |
@@ -25,15 +26,17 @@ pub mod chaos;
 pub mod compose;
 pub mod config;
 pub mod credentials;
+mod dev_tls;
 mod dispatch;
 mod fault;
 mod health;
 mod listener;
-mod paced;
+mod own_files;
 mod request;
 mod services;
 mod subscribers;
 mod telemetry;
+mod tls;
 
 pub use compose::{Machine, Running, StartError, Store, run, start};
 pub use config::{Config, Flags};

@@ -31,6 +31,8 @@ const CHAOS: HeaderName = HeaderName::from_static("x-rheos-chaos");
 /// Everything that a request meets.
 pub(crate) struct Front {
     pub(crate) bounds: Bounds,
+    /// Calls in clear text are refused.
+    pub(crate) require_tls: bool,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) envelope: Envelope,
     pub(crate) admission: Arc<Admission>,
@@ -59,8 +61,8 @@ pub(crate) enum Unanswered {
 }
 
 impl Front {
-    /// Answers a request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Unanswered> {
+    /// Answers a request, which is `secure` if it came over TLS.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, secure: bool) -> Result<Response<Body>, Unanswered> {
         let (parts, body) = request.into_parts();
         if let Some(answer) = health::answer(&parts.method, parts.uri.path(), &self.stage) {
             return Ok(self.envelope.plain(answer));
@@ -73,17 +75,22 @@ impl Front {
             Err(BodyError::TooSlow) => return Ok(self.envelope.too_slow()),
             Err(BodyError::Overloaded) => {
                 let id = self.envelope.request_id();
-                return Ok(self.envelope.seal(no_memory(&parts), &id, &parts.headers));
+                let answer = Answer::error(&no_memory(&parts), protocol(&parts));
+                return Ok(self.envelope.seal(answer, &id, &parts.headers));
             }
             Err(BodyError::Broken) => return Err(Unanswered::ClientGone),
         };
         let id = self.envelope.request_id();
+        if self.require_tls && !secure {
+            let answer = Answer::error(&clear_text(), protocol(&parts));
+            return Ok(self.envelope.seal(answer, &id, &parts.headers));
+        }
         // 2. Pre-flight requests.
         if parts.method == Method::OPTIONS && parts.headers.contains_key(ORIGIN) {
             return Ok(self.envelope.preflight(&id, &parts.headers));
         }
         let mut injected = Injected::default();
-        let answer = self.call(&parts, body, held, &id, &mut injected).await.unwrap_or_else(|refused| refused);
+        let answer = self.call(&parts, body, held, &id, secure, &mut injected).await.unwrap_or_else(|refused| refused);
         let Some(mark) = injected.mark() else { return Ok(self.envelope.seal(answer, &id, &parts.headers)) };
         tokio::time::sleep(Duration::from_millis(injected.latency_ms)).await;
         if let Some(Injection::Drop { .. }) = injected.fault {
@@ -102,6 +109,7 @@ impl Front {
         body: Bytes,
         held: Held,
         id: &RequestId,
+        secure: bool,
         injected: &mut Injected,
     ) -> Result<Answer, Answer> {
         // 3–7. Method, body at all, content type, target.
@@ -112,11 +120,12 @@ impl Front {
             refuse(&ErrorBody::new(ErrorCode::ServiceUnavailable, message))
         })?;
         // 8–9. Who is it? A body that cannot be read at all is reported before.
-        let caller = inside.authenticator.authenticate(parts, &body, self.envelope.now_ms()).map_err(|error| {
-            tracing::debug!(operation = asked.operation.name(), request_id = id.as_str(), %error, "not admitted");
-            let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
-            refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
-        })?;
+        let caller =
+            inside.authenticator.authenticate(parts, &body, self.envelope.now_ms(), secure).map_err(|error| {
+                tracing::debug!(operation = asked.operation.name(), request_id = id.as_str(), %error, "not admitted");
+                let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
+                refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
+            })?;
         tracing::debug!(
             operation = asked.operation.name(),
             protocol = asked.protocol.content_type(),
@@ -163,14 +172,24 @@ fn carry(held: Held, output: Bytes, operation: Operation) -> Result<Bytes, Error
     }
 }
 
-/// The answer to a request whose body there was no memory for.
-fn no_memory(parts: &Parts) -> Answer {
+/// The error of a request whose body there was no memory for.
+fn no_memory(parts: &Parts) -> ErrorBody {
     let target = parts.headers.get("x-amz-target").and_then(|target| target.to_str().ok());
     let operation = target.and_then(|target| Operation::from_target(target).ok());
     let moves_records = operation.is_some_and(|operation| operation.plane() == Plane::Data);
-    let protocol = match ContentType::of(parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)) {
+    overloaded(moves_records)
+}
+
+/// The error of a call in clear text where only TLS will do.
+fn clear_text() -> ErrorBody {
+    let message = "This server takes calls over TLS only (--require-tls): use an endpoint that begins with https://.";
+    ErrorBody::new(ErrorCode::AccessDenied, message)
+}
+
+/// The protocol of an answer to a request that nobody has looked at.
+fn protocol(parts: &Parts) -> Protocol {
+    match ContentType::of(parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)) {
         ContentType::Protocol(protocol) => protocol,
         ContentType::PlainJson | ContentType::Other => Protocol::Json,
-    };
-    Answer::error(&overloaded(moves_records), protocol)
+    }
 }

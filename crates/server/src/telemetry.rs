@@ -8,7 +8,13 @@ use crate::config::{Config, LogFormat};
 
 /// Begins to log. A second server in the same process keeps to the log of the first.
 pub(crate) fn start(config: &Config) {
-    let filter = EnvFilter::try_new(&config.log_filter).unwrap_or_else(|_| EnvFilter::new("info"));
+    // The mistakes of HTTP/2 clients are no news, but h2 warns of some. Whoever wants to see them names it.
+    let filter = if config.log_filter.contains("h2=") {
+        config.log_filter.clone()
+    } else {
+        format!("{},h2=error", config.log_filter)
+    };
+    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
     let started = match config.log_format {
         LogFormat::Text => {

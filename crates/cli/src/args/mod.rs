@@ -106,6 +106,9 @@ pub(crate) struct Connect {
     /// A profile of the AWS configuration files [default: AWS_PROFILE].
     #[arg(long)]
     pub(crate) profile: Option<String>,
+    /// Trust the authorities in this PEM file, and no others [default: AWS_CA_BUNDLE or the system's, and a local server's].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
     /// Use the key that a local server keeps in its data directory [default: ./rheos-data, for the default endpoint].
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,

@@ -12,7 +12,10 @@ Examples:
   rheos serve                                       durable in ./rheos-data, key made at the first start
   rheos serve --dev --listen 127.0.0.1:0            any credentials, any free port
   rheos serve --limits open --stream orders:4       no artificial limits, a stream ready at start
+  rheos serve --dev-tls                             TLS too; clients trust ./rheos-data/dev-ca.pem
   RHEOS_MEMORY=1GiB rheos serve --config rheos.toml
+
+HTTP/1.1 and HTTP/2, in clear text and (with a certificate) over TLS, all on the one port.
 
 Each flag is also an environment variable (--data-dir: RHEOS_DATA_DIR) and a key of the TOML file (data_dir).
 A flag wins over the environment, the environment over the file.";
@@ -41,6 +44,23 @@ pub(crate) struct Serve {
     /// Accept any credentials, and calls that are not signed [env: RHEOS_DEV] [default: false].
     #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
     pub(crate) dev: Option<bool>,
+    /// Speak TLS with the certificates in this PEM file, read again when it changes [env: RHEOS_TLS_CERT].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The private key of --tls-cert, in PEM [env: RHEOS_TLS_KEY].
+    #[arg(long, value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
+    /// Speak TLS with a certificate of an authority of its own, for clients that trust dev-ca.pem in the data directory
+    /// [env: RHEOS_DEV_TLS] [default: false].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
+    pub(crate) dev_tls: Option<bool>,
+    /// A further name or address in the certificate of --dev-tls, such as *.rheos.example; may be repeated
+    /// [env: RHEOS_TLS_NAME, comma-separated].
+    #[arg(long = "tls-name", value_name = "NAME")]
+    pub(crate) tls_names: Vec<String>,
+    /// Refuse calls in clear text [env: RHEOS_REQUIRE_TLS] [default: false].
+    #[arg(long, num_args = 0..=1, default_missing_value = "true", require_equals = true, value_name = "true|false")]
+    pub(crate) require_tls: Option<bool>,
     /// The account in ARNs and messages [env: RHEOS_ACCOUNT_ID] [default: 000000000000].
     #[arg(long, value_name = "DIGITS")]
     pub(crate) account_id: Option<String>,

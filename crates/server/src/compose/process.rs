@@ -8,8 +8,9 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{Machine, Running, StartError, start};
-use crate::config::Config;
+use crate::config::{Certificate, Config, Tls};
 use crate::credentials::FILE_NAME;
+use crate::dev_tls::CERTIFICATE_NAME;
 use crate::fault::chain;
 use crate::telemetry;
 
@@ -77,12 +78,21 @@ impl Signals {
 
 /// One line on standard output: where it listens, and where the credentials are. The secret is for a person's eyes only.
 fn announce(config: &Config, running: &Running) {
-    let mut line = format!(
-        "rheos listening on http://{}  data {}  limits {}  ",
-        running.address,
-        config.data_dir.display(),
-        limits(config)
-    );
+    let address = running.address;
+    let listening = match &config.tls {
+        Tls { certificate: None, .. } => format!("http://{address}"),
+        Tls { required: true, .. } => format!("https://{address}"),
+        Tls { .. } => format!("http://{address} and https://{address}"),
+    };
+    let mut line =
+        format!("rheos listening on {listening}  data {}  limits {}  ", config.data_dir.display(), limits(config));
+    match &config.tls.certificate {
+        None => {}
+        Some(Certificate::Files { chain, .. }) => line.push_str(&format!("certificate {}  ", chain.display())),
+        Some(Certificate::Development { .. }) => {
+            line.push_str(&format!("authority {}  ", config.data_dir.join(CERTIFICATE_NAME).display()));
+        }
+    }
     match (&running.key, &config.root_key) {
         (None, _) => line.push_str("credentials any (--dev)"),
         (Some(_), Some(_)) => line.push_str("credentials AWS_ACCESS_KEY_ID"),

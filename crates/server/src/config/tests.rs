@@ -121,6 +121,36 @@ fn chaos_is_a_profile_or_a_setting_of_its_own() {
 }
 
 #[test]
+fn settings_of_tls_go_together_or_not_at_all() {
+    let of = |toml: &str| resolve(Flags::default(), env(&[]), file(toml)).map(|config| config.tls);
+    assert_eq!(of("").unwrap(), Tls::default());
+    let tls = of("tls_cert = 'c'\ntls_key = 'k'\nrequire_tls = true").unwrap();
+    assert_eq!(tls.certificate, Some(Certificate::Files { chain: "c".into(), key: "k".into() }));
+    assert!(tls.required);
+    let tls = of("dev_tls = true\ntls_name = ['*.a.example', '10.0.0.1', '::2']").unwrap();
+    let names = ["*.a.example", "10.0.0.1", "::2"].map(str::to_owned).to_vec();
+    assert_eq!(tls.certificate, Some(Certificate::Development { names }));
+    for (toml, expected) in [
+        ("tls_cert = 'c'", "tls_key: expected, as tls_cert is set"),
+        ("tls_key = 'k'", "tls_cert: expected, as tls_key is set"),
+        ("tls_cert = 'c'\ntls_key = 'k'\ndev_tls = true", "dev_tls: not together with tls_cert"),
+        ("tls_name = ['a']", "tls_name: has a meaning with dev_tls only"),
+        ("require_tls = true", "require_tls: there is no TLS"),
+        ("tls_cert = ''", "tls_cert in rheos.toml: expected a file"),
+        ("dev_tls = true\ntls_name = ['a b']", "tls_name in rheos.toml: \"a b\" is neither a name"),
+        ("dev_tls = true\ntls_name = ['*']", "tls_name in rheos.toml: \"*\" is neither a name"),
+    ] {
+        let error = of(toml).unwrap_err().to_string();
+        assert!(error.starts_with(expected), "{toml}: {error}");
+    }
+    let variables = [("RHEOS_DEV_TLS", "true"), ("RHEOS_TLS_NAME", "a,b"), ("RHEOS_REQUIRE_TLS", "1")];
+    let flags = Flags { tls_names: vec!["c".to_owned()], ..Flags::default() };
+    let tls = resolve(flags, env(&variables), None).unwrap().tls;
+    assert_eq!(tls.certificate, Some(Certificate::Development { names: vec!["c".to_owned()] }));
+    assert!(tls.required);
+}
+
+#[test]
 fn the_key_of_the_environment_stands_in() {
     let variables = [("AWS_ACCESS_KEY_ID", "AKIAX"), ("AWS_SECRET_ACCESS_KEY", "s"), ("AWS_SESSION_TOKEN", "")];
     let key = resolve(Flags::default(), env(&variables), None).unwrap().root_key.unwrap();
