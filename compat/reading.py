@@ -96,7 +96,8 @@ def wait_active(kinesis, stream, patience_s=20):
         status = kinesis.describe_stream_summary(StreamName=stream)["StreamDescriptionSummary"]["StreamStatus"]
         if status == "ACTIVE":
             return
-        time.sleep(0.02)
+        # DescribeStreamSummary may be called 20 times a second.
+        time.sleep(0.06)
     raise AssertionError(f"{stream} is {status} after {patience_s} s")
 
 
