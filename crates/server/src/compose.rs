@@ -15,7 +15,7 @@ use rheos_log::files::{Files, SystemFiles};
 use rheos_log::medium::disk::DiskOptions;
 use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
 use rheos_log::{Fatal, Log, Opened, Options};
-use rheos_streams::{CreateError, CreateStream, Mode, Status, StreamNotFound, Streams};
+use rheos_streams::{CreateError, CreateStream, Status, StreamNotFound, Streams};
 use rheos_types::{Clock, Namespace, Random, SystemClock, SystemRandom};
 use rustls::ServerConfig;
 use tokio::sync::{oneshot, watch};
@@ -320,13 +320,7 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
 async fn create_streams(config: &Config, streams: &Streams) -> Result<(), StartError> {
     let namespace = Namespace { account: config.account_id.clone(), region: config.region.clone() };
     for StreamSpec { name, shards } in &config.streams {
-        let request = CreateStream {
-            name,
-            mode: Mode::Provisioned,
-            shard_count: Some(*shards),
-            tags: Default::default(),
-            max_record_kib: None,
-        };
+        let request = CreateStream { shard_count: Some(*shards), ..CreateStream::of(name) };
         let failed = |problem: String| StartError::Stream { name: name.to_string(), problem };
         match streams.create_stream(&namespace, request).await {
             Ok(()) | Err(CreateError::Exists { .. }) => {}

@@ -97,6 +97,9 @@ pub(crate) async fn dispatch(
         O::TagResource => change!(tag_resource),
         O::UpdateAccountSettings => change!(update_account_settings),
         O::UpdateShardCount => change!(update_shard_count),
+        O::UpdateStreamMode => change!(update_stream_mode),
+        O::UpdateStreamRecordDistributionStrategy => change!(update_stream_record_distribution_strategy),
+        O::UpdateStreamWarmThroughput => change!(update_stream_warm_throughput),
 
         // To come with the issue "The whole Kinesis API". The code is one that no client retries.
         O::AcknowledgeDeadLetterQueueRecords
@@ -120,9 +123,6 @@ pub(crate) async fn dispatch(
         | O::UpdateDeadLetterQueueRecordsVisibility
         | O::UpdateMaxRecordSize
         | O::UpdateQueue
-        | O::UpdateQueueRecordsVisibility
-        | O::UpdateStreamMode
-        | O::UpdateStreamRecordDistributionStrategy
-        | O::UpdateStreamWarmThroughput => Err(ErrorBody::not_implemented(operation).into()),
+        | O::UpdateQueueRecordsVisibility => Err(ErrorBody::not_implemented(operation).into()),
     }
 }

@@ -7,7 +7,10 @@
 //! an earlier one of its key, because no part of their run went in; and whoever writes after an answer writes after
 //! what was answered. Within a call, once a shard's limit refuses a record, it refuses the shard's later ones too, so
 //! that what went in is a beginning of what was asked and a retry of the rest keeps the order.
+//!
+//! A stream that spreads its records by itself (`distribution.rs`) has no order to keep but that of each shard.
 
+use crate::catalog::Distribution;
 use crate::facts::{RateExceeded, StreamNotFound};
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
@@ -34,7 +37,7 @@ pub struct Entry<'a> {
 
 impl Entry<'_> {
     /// What counts against limits.
-    fn bytes(&self) -> usize {
+    pub(crate) fn bytes(&self) -> usize {
         self.data.len() + self.partition_key.map_or(0, str::len)
     }
 
@@ -182,20 +185,22 @@ impl Streams {
         sequence_number_for_ordering: Option<&str>,
     ) -> Result<Stored, PutError> {
         let view = self.serving(namespace, name)?;
-        if entry.partition_key.is_none() {
+        let spreads = view.record.distribution == Distribution::Auto;
+        if entry.partition_key.is_none() && !spreads {
             return Err(PutError::NoPartitionKey);
         }
         let (bytes, limit_bytes) = (entry.bytes(), max_record_bytes(&view));
         if bytes > limit_bytes {
             return Err(PutError::TooLarge { bytes, limit_bytes });
         }
-        let hash_key = entry.hash_key()?;
+        let hash_key = if spreads { None } else { Some(entry.hash_key()?) };
         if let Some(value) = sequence_number_for_ordering.filter(|value| !self.can_be_exceeded(&view, value)) {
             let (namespace, stream) = (namespace.clone(), name.clone());
             return Err(PutError::Ordering { namespace, stream, value: value.chars().take(160).collect() });
         }
         let mut outcome = [Outcome::Failed(Failure::NoOpenShard)];
-        self.append(view, std::slice::from_ref(&entry), &[hash_key], &mut outcome).await?;
+        let routes = hash_key.as_ref().map_or(Routes::Spread, |key| Routes::Keys(std::slice::from_ref(key)));
+        self.append(view, std::slice::from_ref(&entry), routes, &mut outcome).await?;
         let [outcome] = outcome;
         match outcome {
             Outcome::Stored(stored) => Ok(stored),
@@ -219,13 +224,16 @@ impl Streams {
         entries: &[Entry<'_>],
     ) -> Result<Vec<Outcome>, PutRecordsError> {
         let view = self.serving(namespace, name)?;
-        if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none()) {
+        let spreads = view.record.distribution == Distribution::Auto;
+        if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none() && !spreads) {
             return Err(PutRecordsError::NoPartitionKey { index });
         }
         check_sizes(entries, max_record_bytes(&view))?;
-        let hash_keys = entries.iter().map(Entry::hash_key).collect::<Result<Vec<_>, _>>()?;
+        let keyed = if spreads { &[] } else { entries };
+        let hash_keys = keyed.iter().map(Entry::hash_key).collect::<Result<Vec<_>, _>>()?;
+        let routes = if spreads { Routes::Spread } else { Routes::Keys(&hash_keys) };
         let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); entries.len()];
-        self.append(view, entries, &hash_keys, &mut outcomes).await?;
+        self.append(view, entries, routes, &mut outcomes).await?;
         // A log that refuses a call refuses all of its runs together: it is then the call's failure, not a record's.
         if let Some(Outcome::Failed(Failure::Log(error))) = outcomes.first()
             && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(Failure::Log(_))))
@@ -253,15 +261,20 @@ impl Streams {
         &self,
         mut view: Arc<StreamView>,
         entries: &[Entry<'_>],
-        hash_keys: &[HashKey],
+        routes: Routes<'_>,
         outcomes: &mut [Outcome],
     ) -> Result<(), StreamNotFound> {
         let mut left: Vec<u32> = (0..entries.len() as u32).collect();
         for attempt in 0..ROUTES {
-            let mut batch = Batch::route(&view, hash_keys, &left, outcomes);
-            if attempt == 0 {
-                batch.limit(entries, self.clock.monotonic_ms(), &view, outcomes);
-            }
+            // Records that are routed again have been held to a shard's limit before.
+            let limited = (attempt == 0).then(|| self.clock.monotonic_ms());
+            let batch = match routes {
+                Routes::Keys(keys) => {
+                    Batch::route(&view, keys, &left, outcomes).limit(entries, keys, limited, &view, outcomes)
+                }
+                Routes::Spread if view.open.is_empty() => Batch::default(),
+                Routes::Spread => Batch::spread(&view, entries, &left, limited, outcomes),
+            };
             left = self.append_batch(&view, batch, entries, outcomes).await;
             if left.is_empty() {
                 return Ok(());
@@ -340,17 +353,28 @@ fn check_sizes(entries: &[Entry<'_>], limit_bytes: usize) -> Result<(), PutRecor
     Ok(())
 }
 
+/// What decides the shards of a call's records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Routes<'a> {
+    /// The hash key of each.
+    Keys(&'a [HashKey]),
+    /// Where there is room ([`Distribution::Auto`]).
+    Spread,
+}
+
 /// The records of a call, by shard.
-struct Batch {
-    groups: Vec<Group>,
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    pub(crate) groups: Vec<Group>,
 }
 
 /// The records of a call that one shard takes.
-struct Group {
+#[derive(Debug)]
+pub(crate) struct Group {
     /// Which of the view's open shards.
-    open: usize,
+    pub(crate) open: usize,
     /// Which of the call's records, in their order.
-    records: Vec<u32>,
+    pub(crate) records: Vec<u32>,
 }
 
 impl Batch {
@@ -377,19 +401,30 @@ impl Batch {
         Self { groups }
     }
 
-    /// Holds the shards' published limits. Records that were routed again have been counted before.
-    fn limit(&mut self, entries: &[Entry<'_>], now_ms: u64, view: &StreamView, outcomes: &mut [Outcome]) {
+    /// Holds the shards' published limits, and counts what goes into each, if that is asked for.
+    fn limit(
+        mut self,
+        entries: &[Entry<'_>],
+        hash_keys: &[HashKey],
+        limited: Option<u64>,
+        view: &StreamView,
+        outcomes: &mut [Outcome],
+    ) -> Self {
+        let Some(now_ms) = limited else { return self };
         for group in &mut self.groups {
             let shard = &view.open[group.open];
             let taken = shard.memory.buckets.write(|bucket| {
                 let takes = |index: &&u32| bucket.take(entries[**index as usize].bytes() as u64, &view.limits, now_ms);
-                group.records.iter().take_while(takes).count()
+                let taken = group.records.iter().take_while(takes).count();
+                group.records[..taken].iter().for_each(|index| bucket.load.saw(hash_keys[*index as usize]));
+                taken
             });
             for index in group.records.drain(taken..) {
                 outcomes[index as usize] = Outcome::Throttled { shard: shard.id };
             }
         }
         self.groups.retain(|group| !group.records.is_empty());
+        self
     }
 }
 

@@ -6,6 +6,7 @@
 //! Buckets belong to what exists (a shard, a stream), so that names which anyone can invent take no memory. Those of
 //! accounts are the exception, and bounded ([`AccountBuckets`]).
 
+use crate::load::Load;
 use rheos_types::Namespace;
 use rheos_types::limits::{Call, Limits};
 use std::collections::HashMap;
@@ -54,6 +55,8 @@ fn within(used: &mut Used, amount: u64, limit: Option<u64>, now_ms: u64) -> bool
 pub(crate) struct WriteBucket {
     records: Used,
     bytes: Used,
+    /// What was let through.
+    pub(crate) load: Load,
 }
 
 impl WriteBucket {
@@ -64,6 +67,7 @@ impl WriteBucket {
         if fits {
             self.records.add(1);
             self.bytes.add(bytes);
+            self.load.add(bytes, now_ms);
         }
         fits
     }

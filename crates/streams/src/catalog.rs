@@ -96,6 +96,17 @@ impl Mode {
     }
 }
 
+/// What decides the shard of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Distribution {
+    /// Its partition key, or its explicit hash key.
+    #[default]
+    UserPartitionKey,
+    /// The service: records are spread evenly over the open shards. Only of streams on demand.
+    Auto,
+}
+
 /// A stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct StreamRecord {
@@ -123,6 +134,14 @@ pub(crate) struct StreamRecord {
     /// Its resource policy, as it was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) policy: Option<String>,
+    #[serde(default)]
+    pub(crate) distribution: Distribution,
+    /// The write throughput in MiB/s that it is kept ready for, if that was asked for; only of a stream on demand.
+    #[serde(default)]
+    pub(crate) warm_mibps: Option<u32>,
+    /// When its mode was switched lately.
+    #[serde(default)]
+    pub(crate) mode_switches: History,
 }
 
 impl StreamRecord {
@@ -150,8 +169,17 @@ pub(crate) enum Intent {
     Merge { shard: ShardId, adjacent: ShardId },
     /// Split and merge until there are so many shards, all of one size.
     Scale { shards: u32 },
+    /// Split the hot shards of a stream on demand. It is not UPDATING meanwhile.
+    Grow { splits: Vec<Split> },
     /// Free the name.
     Remove,
+}
+
+/// A shard to be split, and with which hash key the second child begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Split {
+    pub(crate) shard: ShardId,
+    pub(crate) at: HashKey,
 }
 
 /// A shard.

@@ -4,13 +4,14 @@
 //! nothing. What is left for the due time is to say ACTIVE, which cannot fail halfway.
 
 use crate::catalog::{
-    Intent, Mode, Pending, RETIRED_FLOOR, Retired, ShardRecord, Status, StreamRecord, StreamUid, decode, expect, put,
-    retired_key, shard_key, stream_key,
+    Distribution, Intent, Mode, Pending, RETIRED_FLOOR, Retired, ShardRecord, Status, StreamRecord, StreamUid, decode,
+    expect, put, retired_key, shard_key, stream_key,
 };
-use crate::facts::OverShardLimit;
+use crate::facts::{OverOnDemandLimit, OverShardLimit, ProvisionedStream};
 use crate::history::History;
 use crate::open::Streams;
 use crate::tags::{TagRefusal, check_tags};
+use crate::warm::WarmRefusal;
 use rheos_log::{Change, Condition, Key, LogError, Transaction};
 use rheos_types::limits::{DEFAULT_MAX_RECORD_KIB, DEFAULT_RETENTION_HOURS, DEFAULT_SHARDS};
 use rheos_types::{HashRange, Namespace, ShardId, ShardKey, StreamName};
@@ -35,6 +36,26 @@ pub struct CreateStream<'a> {
     pub tags: BTreeMap<String, String>,
     /// The largest record it takes; 1 MiB if nothing is said.
     pub max_record_kib: Option<u32>,
+    /// What decides the shards of its records. Only a stream on demand spreads them by itself.
+    pub distribution: Distribution,
+    /// The throughput in MiB/s that it is to be ready for from the beginning; only of a stream on demand.
+    pub warm_mibps: Option<u32>,
+}
+
+impl<'a> CreateStream<'a> {
+    /// A provisioned stream of this name, with all that is not said as it is by default.
+    #[must_use]
+    pub fn of(name: &'a StreamName) -> Self {
+        Self {
+            name,
+            mode: Mode::Provisioned,
+            shard_count: None,
+            tags: BTreeMap::new(),
+            max_record_kib: None,
+            distribution: Distribution::default(),
+            warm_mibps: None,
+        }
+    }
 }
 
 /// Why a stream was not created.
@@ -56,14 +77,15 @@ pub enum CreateError {
         /// How many may be created at a time.
         limit: u32,
     },
+    /// What only streams on demand have was asked for a provisioned one.
+    #[error(transparent)]
+    Provisioned(#[from] ProvisionedStream),
+    /// The throughput is not kept ready.
+    #[error(transparent)]
+    Warm(#[from] WarmRefusal),
     /// The account has as many on-demand streams as it may.
-    #[error("{limit} streams are on demand")]
-    TooManyOnDemand {
-        /// The account and region.
-        namespace: Namespace,
-        /// How many it may have.
-        limit: u32,
-    },
+    #[error(transparent)]
+    OverOnDemandLimit(#[from] OverOnDemandLimit),
     /// The account would have more shards than it may.
     #[error(transparent)]
     OverShardLimit(#[from] OverShardLimit),
@@ -86,7 +108,7 @@ impl Streams {
     pub async fn create_stream(&self, namespace: &Namespace, request: CreateStream<'_>) -> Result<(), CreateError> {
         let shards = match request.mode {
             Mode::Provisioned => request.shard_count.unwrap_or(DEFAULT_SHARDS).max(1),
-            Mode::OnDemand => DEFAULT_SHARDS,
+            Mode::OnDemand => DEFAULT_SHARDS.max(request.warm_mibps.unwrap_or(0)),
         };
         for _ in 0..ATTEMPTS {
             self.check_creation(namespace, &request, shards)?;
@@ -105,6 +127,10 @@ impl Streams {
         request: &CreateStream<'_>,
         shards: u32,
     ) -> Result<(), CreateError> {
+        let for_on_demand = request.distribution == Distribution::Auto || request.warm_mibps.is_some();
+        if request.mode == Mode::Provisioned && for_on_demand {
+            return Err(ProvisionedStream { namespace: namespace.clone(), stream: request.name.clone() }.into());
+        }
         if self.views.get(namespace, request.name).is_some() {
             return Err(CreateError::Exists { namespace: namespace.clone(), stream: request.name.clone() });
         }
@@ -117,9 +143,11 @@ impl Streams {
             }
         }
         let account = self.describe_limits(namespace);
-        let on_demand_limit = account.on_demand_stream_limit.filter(|limit| account.on_demand_streams >= *limit);
-        if let Some(limit) = on_demand_limit.filter(|_| request.mode == Mode::OnDemand) {
-            return Err(CreateError::TooManyOnDemand { namespace: namespace.clone(), limit });
+        if request.mode == Mode::OnDemand {
+            account.room_on_demand(namespace)?;
+        }
+        if let Some(mibps) = request.warm_mibps {
+            self.check_warm(namespace, mibps, 0)?;
         }
         account.room_for(namespace, shards)?;
         Ok(())
@@ -146,6 +174,9 @@ impl Streams {
             shard_count_updates: History::default(),
             last_consumer_second: retired.unwrap_or(0),
             policy: None,
+            distribution: request.distribution,
+            warm_mibps: request.warm_mibps.filter(|mibps| *mibps > 0),
+            mode_switches: History::default(),
         };
         let mut changes = vec![put(stream_key(namespace, request.name), &record)];
         for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {

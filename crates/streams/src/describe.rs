@@ -1,7 +1,7 @@
 //! DescribeStream, DescribeStreamSummary, DescribeLimits: looking, without a word to the log.
 
-use crate::catalog::{Mode, Status};
-use crate::facts::{OverShardLimit, ShardIdInvalid, StreamNotFound};
+use crate::catalog::{Distribution, Mode, Status};
+use crate::facts::{OverOnDemandLimit, OverShardLimit, ShardIdInvalid, StreamNotFound};
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
 use rheos_types::limits::DESCRIBE_STREAM_SHARDS;
@@ -30,6 +30,26 @@ pub struct StreamInfo {
     pub open_shards: u32,
     /// How many consumers it has, whatever their status.
     pub consumers: u32,
+    /// What decides the shard of a record.
+    pub distribution: Distribution,
+    /// What it is kept ready for, if that was asked for.
+    pub warm: Option<WarmThroughput>,
+}
+
+/// The write throughput that a stream on demand takes at once, without having had as much before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WarmThroughput {
+    /// What was asked for, in MiB/s.
+    pub target_mibps: u32,
+    /// How much of it there is.
+    pub current_mibps: u32,
+}
+
+impl WarmThroughput {
+    /// Of a stream with so many open shards, each of which takes 1 MiB/s.
+    pub(crate) fn of(target_mibps: u32, open_shards: usize) -> Self {
+        Self { target_mibps, current_mibps: target_mibps.min(u32::try_from(open_shards).unwrap_or(u32::MAX)) }
+    }
 }
 
 impl StreamInfo {
@@ -44,8 +64,10 @@ impl StreamInfo {
             retention_hours: record.retention_hours,
             created_ms: record.created_ms,
             max_record_kib: record.max_record_kib,
-            open_shards: if record.status.serves() { view.open.len() as u32 } else { 0 },
             consumers: view.consumers.len() as u32,
+            open_shards: view.listed_open() as u32,
+            distribution: record.distribution,
+            warm: record.warm_mibps.map(|target| WarmThroughput::of(target, view.listed_open())),
         }
     }
 }
@@ -117,6 +139,19 @@ pub struct AccountLimits {
 }
 
 impl AccountLimits {
+    /// Whether one more stream on demand is within the limit.
+    pub(crate) fn room_on_demand(&self, namespace: &Namespace) -> Result<(), OverOnDemandLimit> {
+        let Some(limit) = self.on_demand_stream_limit.filter(|limit| self.on_demand_streams >= *limit) else {
+            return Ok(());
+        };
+        Err(OverOnDemandLimit { namespace: namespace.clone(), limit })
+    }
+
+    /// How many more open shards are within the limit.
+    pub(crate) fn shards_left(&self) -> usize {
+        self.shard_limit.map_or(usize::MAX, |limit| limit.saturating_sub(self.open_shards) as usize)
+    }
+
     /// Whether `additional` more open shards are within the limit.
     pub(crate) fn room_for(&self, namespace: &Namespace, additional: u32) -> Result<(), OverShardLimit> {
         let open = self.open_shards;

@@ -84,6 +84,26 @@ pub struct OnDemandStream {
     pub stream: StreamName,
 }
 
+/// The stream is provisioned: this is for streams on demand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("stream {stream} is provisioned")]
+pub struct ProvisionedStream {
+    /// Where the stream is.
+    pub namespace: Namespace,
+    /// The stream.
+    pub stream: StreamName,
+}
+
+/// The account has as many streams on demand as it may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{limit} streams are on demand")]
+pub struct OverOnDemandLimit {
+    /// The account and region.
+    pub namespace: Namespace,
+    /// How many it may have.
+    pub limit: u32,
+}
+
 /// The account would have more open shards than it may.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{open} open shards and {additional} more exceed {limit}")]

@@ -32,12 +32,16 @@ mod create;
 mod delete;
 mod deregister_consumer;
 mod describe;
+mod distribution;
 mod facts;
+mod growth;
 mod history;
 mod iterator;
 mod list_consumers;
 mod list_shards;
 mod list_streams;
+mod load;
+mod mode;
 mod open;
 mod plan;
 mod policy;
@@ -54,6 +58,7 @@ mod subscribe;
 mod tags;
 mod tick;
 mod view;
+mod warm;
 
 #[cfg(test)]
 mod tests;
@@ -61,20 +66,22 @@ mod tests;
 pub use account::BillingCommitment;
 pub use append::{Entry, Failure, InvalidExplicitHashKey, Outcome, PutError, PutRecordsError, Stored};
 pub use calls::UnreadableLimits;
-pub use catalog::{Mode, Status};
+pub use catalog::{Distribution, Mode, Status};
 pub use consumer::{ConsumerInfo, ConsumerStatus, DescribeConsumerError};
 pub use create::{CreateError, CreateStream};
 pub use delete::DeleteError;
 pub use deregister_consumer::DeregisterConsumerError;
-pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo};
+pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo, WarmThroughput};
+pub use distribution::DistributionError;
 pub use facts::{
-    CallsExceeded, ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, RateExceeded,
-    ShardClosed, ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
+    CallsExceeded, ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverOnDemandLimit, OverShardLimit,
+    ProvisionedStream, RateExceeded, ShardClosed, ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
 };
 pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
 pub use list_consumers::{ConsumerPage, ListConsumers, ListConsumersError};
 pub use list_shards::{ListShards, ListShardsError, ShardFilter, ShardPage, ShardsToken};
 pub use list_streams::StreamPage;
+pub use mode::ModeError;
 pub use open::{Config, OpenError, Streams};
 pub use policy::{DeletePolicyError, PutPolicyError};
 pub use policy_check::{PolicyFlaw, PolicyProblem};
@@ -89,3 +96,4 @@ pub use shard_count::{ShardCountChange, ShardCountError};
 pub use subscribe::{Event, SubscribeError, Subscription, SubscriptionEnd};
 pub use tags::{TagError, TagPage, TagRefusal};
 pub use tick::{Tick, TickProblem};
+pub use warm::{WarmError, WarmRefusal};

@@ -6,6 +6,7 @@ use crate::catalog::{
     stream_key,
 };
 use crate::facts::StreamNotFound;
+use crate::growth::LOOK_MS;
 use crate::retention_clock::RetentionClock;
 use crate::subscribe::Claims;
 use crate::tick::Check;
@@ -63,6 +64,8 @@ pub struct Streams {
     retention_clock: Mutex<RetentionClock>,
     pub(crate) check: Mutex<Check>,
     pub(crate) accounts: AccountBuckets,
+    /// When the loads of streams on demand are looked at next (wall time).
+    pub(crate) next_look_ms: Mutex<u64>,
 }
 
 impl Streams {
@@ -90,8 +93,9 @@ impl Streams {
         let now_ms = clock.wall_ms();
         let retention_clock = Mutex::new(RetentionClock::new(now_ms, clock.monotonic_ms()));
         let check = Mutex::new(Check::new(now_ms.saturating_add(config.retention_check_ms)));
+        let next_look_ms = Mutex::new(now_ms.saturating_add(LOOK_MS));
         let (claims, accounts) = (Claims::default(), AccountBuckets::default());
-        Ok(Self { log, clock, random, config, views, sealer, claims, retention_clock, check, accounts })
+        Ok(Self { log, clock, random, config, views, sealer, claims, retention_clock, check, accounts, next_look_ms })
     }
 
     /// The profile of a stream's limits: its own choice, or the server's.

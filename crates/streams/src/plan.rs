@@ -122,15 +122,18 @@ mod tests {
                 return (rounds, splits, merges);
             }
             assert!(steps.len() <= most);
+            let is_right = |range: &HashRange| {
+                wanted.binary_search_by_key(&range.start, |range| range.start).is_ok_and(|at| wanted[at] == *range)
+            };
             for step in &steps {
                 match *step {
                     Step::Split { shard, .. } => {
                         splits += 1;
-                        assert!(!wanted.contains(&open[shard]), "a shard that is right stays");
+                        assert!(!is_right(&open[shard]), "a shard that is right stays");
                     }
                     Step::Merge { shard } => {
                         merges += 1;
-                        assert!(!wanted.contains(&open[shard]) && !wanted.contains(&open[shard + 1]));
+                        assert!(!is_right(&open[shard]) && !is_right(&open[shard + 1]));
                     }
                 }
             }
@@ -176,7 +179,7 @@ mod tests {
         }
 
         #[test]
-        fn and_so_within_a_factor_of_two(from in 1_u32..400, share in 0.5_f64..=2.0, most in 1_usize..500) {
+        fn and_so_within_a_factor_of_two(from in 1_u32..200, share in 0.5_f64..=2.0, most in 1_usize..500) {
             let to = (f64::from(from) * share).ceil().clamp(1.0, f64::from(2 * from)) as u32;
             reach(even(from), to, most);
         }

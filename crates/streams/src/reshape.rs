@@ -10,7 +10,7 @@
 //! cover the key space as ever, and what is left to be done follows from the shards alone: a restart goes on from there.
 //! With the last step the stream is ACTIVE.
 
-use crate::catalog::{Child, Closed, Intent, ShardRecord, Status, expect, put, shard_key, stream_key};
+use crate::catalog::{Child, Closed, Intent, ShardRecord, Split, Status, expect, put, shard_key, stream_key};
 use crate::open::{Streams, put_stream};
 use crate::plan::{Step, toward, uniform};
 use crate::view::{ShardView, StreamView};
@@ -116,6 +116,10 @@ fn reshapes<'a>(view: &'a StreamView, intent: &Intent) -> Vec<Reshape<'a>> {
                 Step::Merge { shard } => merge(&view.open[shard], &view.open[shard + 1]),
             };
             steps.into_iter().map(reshape).collect()
+        }
+        Intent::Grow { ref splits } => {
+            let split = |&Split { shard, at }: &Split| Some(split(open(shard)?, at));
+            splits.iter().filter_map(split).collect()
         }
         Intent::Settle | Intent::Remove => Vec::new(),
     }

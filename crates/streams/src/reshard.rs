@@ -8,7 +8,7 @@ use crate::catalog::{Intent, Mode};
 use crate::facts::{
     HashKeyOutOfRange, NotActive, OnDemandStream, OverShardLimit, ShardClosed, ShardIdInvalid, StreamNotFound,
 };
-use crate::open::{Streams, put_stream};
+use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
 use rheos_log::{LogError, Transaction};
 use rheos_types::{HashKey, Namespace, ShardId, StreamName};
@@ -146,8 +146,7 @@ impl Streams {
 
     /// Records what is intended.
     pub(crate) fn begin(&self, view: &StreamView, intent: Intent) -> Transaction {
-        let record = view.record.updating(self.due_ms(), intent);
-        Transaction { changes: vec![put_stream(view, &record)], ..Transaction::default() }
+        view.becomes(&view.record.updating(self.due_ms(), intent))
     }
 }
 

@@ -5,7 +5,7 @@
 
 use crate::catalog::Intent;
 use crate::facts::{NotActive, OnDemandStream, OverShardLimit, StreamNotFound, TooOften};
-use crate::open::{Streams, put_stream};
+use crate::open::Streams;
 use crate::reshard::require_provisioned;
 use crate::view::StreamView;
 use rheos_log::{LogError, Transaction};
@@ -96,7 +96,7 @@ impl Streams {
         let updates = view.require_seldom(&view.record.shard_count_updates, limit, now_ms)?;
         let mut record = view.record.updating(self.due_ms(), Intent::Scale { shards: change.target });
         record.shard_count_updates = updates;
-        Ok(Transaction { changes: vec![put_stream(view, &record)], ..Transaction::default() })
+        Ok(view.becomes(&record))
     }
 }
 

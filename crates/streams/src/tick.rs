@@ -57,6 +57,16 @@ pub enum TickProblem {
         /// Why.
         source: LogError,
     },
+    /// A stream on demand stays smaller than it should be for a while.
+    #[error("stream {stream} of account {} could not grow", namespace.account)]
+    Growth {
+        /// Where the stream is.
+        namespace: Namespace,
+        /// The stream.
+        stream: StreamName,
+        /// Why.
+        source: LogError,
+    },
     /// Expired records and shards stay for longer than they should. They cannot be read all the same.
     #[error("what has expired in stream {stream} of account {} could not be removed", namespace.account)]
     Expiry {
@@ -104,10 +114,12 @@ impl Streams {
     pub async fn tick(&self) -> Tick {
         let now_ms = self.clock.wall_ms();
         let mut problems = Vec::new();
+        let next_look_ms = self.grow(now_ms, &mut problems).await;
         self.transitions(now_ms, &mut problems).await;
         let more = self.check(now_ms, &mut problems).await;
         let next_check_ms = self.check_state(|check| check.next_ms);
-        let mut next_ms = self.views.first_due_ms().map_or(next_check_ms, |due_ms| due_ms.min(next_check_ms));
+        let dates = [self.views.first_due_ms(), next_look_ms].into_iter().flatten();
+        let mut next_ms = dates.fold(next_check_ms, u64::min);
         if more {
             next_ms = now_ms;
         }
@@ -155,7 +167,9 @@ impl Streams {
         let key = stream_key(&view.namespace, &view.name);
         let conditions = vec![expect(key.clone(), Some(view.version))];
         match &pending.intent {
-            Intent::Split { .. } | Intent::Merge { .. } | Intent::Scale { .. } => self.reshape(view, &pending.intent),
+            Intent::Split { .. } | Intent::Merge { .. } | Intent::Scale { .. } | Intent::Grow { .. } => {
+                self.reshape(view, &pending.intent)
+            }
             Intent::Settle => {
                 let mut record = view.record.clone();
                 record.status = Status::Active;

@@ -8,16 +8,16 @@
 
 use crate::buckets::{CallBuckets, ShardBuckets};
 use crate::catalog::{
-    CONSUMERS, ConsumerRecord, SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode,
-    parse_consumer_key, parse_shard_key, parse_stream_key,
+    CONSUMERS, ConsumerRecord, Mode, SHARDS, STREAMS, ShardRecord, Status, StreamRecord, StreamUid, decode,
+    parse_consumer_key, parse_shard_key, parse_stream_key, put, stream_key,
 };
 use crate::facts::{ConsumerNotFound, NotActive, ShardIdInvalid, StreamNotFound, TooOften};
 use crate::history::History;
-use rheos_log::{Key, Observer, Versioned};
+use rheos_log::{Key, Observer, Transaction, Versioned};
 use rheos_types::limits::{LimitError, Limits};
 use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
-use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::AtomicU64;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
 
@@ -73,6 +73,14 @@ pub(crate) struct StreamView {
     pub(crate) open: ShardViews,
     /// Its consumers, whatever their status.
     pub(crate) consumers: ConsumerViews,
+    pub(crate) memory: Arc<StreamMemory>,
+}
+
+/// What is remembered of a stream while the process lives.
+#[derive(Debug, Default)]
+pub(crate) struct StreamMemory {
+    /// Whose turn it is among the open shards of a stream that spreads its records by itself.
+    pub(crate) turn: AtomicUsize,
 }
 
 impl StreamView {
@@ -88,9 +96,10 @@ impl StreamView {
             Some(Err(error)) => (default.clone(), Some(error)),
         };
         let calls = draft.base.as_ref().map(|base| base.calls.clone()).unwrap_or_default();
+        let memory = draft.base.as_ref().map(|base| base.memory.clone()).unwrap_or_default();
         let consumers = draft.consumers();
         let (shards, open) = draft.shards();
-        Self { namespace, name, version, record, limits, unreadable_limits, calls, shards, open, consumers }
+        Self { namespace, name, version, record, limits, unreadable_limits, calls, shards, open, consumers, memory }
     }
 
     /// When what is under way in it and in its consumers is due, in no order.
@@ -123,13 +132,29 @@ impl StreamView {
         if self.record.status.serves() { &self.shards } else { &[] }
     }
 
-    /// Whether the stream can begin a change.
+    /// How many shards take records, as it may be seen.
+    pub(crate) fn listed_open(&self) -> usize {
+        if self.record.status.serves() { self.open.len() } else { 0 }
+    }
+
+    /// Whether the stream can begin a change. One that is growing by itself is in the middle of one, although it is
+    /// shown ACTIVE.
     pub(crate) fn require_active(&self) -> Result<(), NotActive> {
-        if self.record.status == Status::Active { Ok(()) } else { Err(self.not_active()) }
+        match (self.record.status, &self.record.pending) {
+            (Status::Active, None) => Ok(()),
+            (Status::Active, Some(_)) => Err(NotActive { status: Status::Updating, ..self.not_active() }),
+            (Status::Creating | Status::Updating | Status::Deleting, _) => Err(self.not_active()),
+        }
     }
 
     pub(crate) fn not_active(&self) -> NotActive {
         NotActive { namespace: self.namespace.clone(), stream: self.name.clone(), status: self.record.status }
+    }
+
+    /// The transaction that gives the stream another record.
+    pub(crate) fn becomes(&self, record: &StreamRecord) -> Transaction {
+        let key = stream_key(&self.namespace, &self.name);
+        Transaction { changes: vec![put(key, record)], ..Transaction::default() }
     }
 
     /// What is done to the stream at `now_ms` and was done when `history` says, if it may be done once more.
@@ -174,6 +199,8 @@ struct State {
     names: HashMap<StreamUid, (Namespace, StreamName)>,
     /// When the first of what is under way in which stream is due.
     pending: HashMap<StreamUid, u64>,
+    /// The streams on demand.
+    on_demand: HashSet<StreamUid>,
 }
 
 impl State {
@@ -192,6 +219,10 @@ impl State {
             Some(due_ms) => self.pending.insert(uid, due_ms),
             None => self.pending.remove(&uid),
         };
+        match view.record.mode {
+            Mode::OnDemand => self.on_demand.insert(uid),
+            Mode::Provisioned => self.on_demand.remove(&uid),
+        };
         // Of a name that was freed and taken in one batch, only the taking is told.
         if let Some(before) = self.get(&view.namespace, &view.name).map(|view| view.record.uid).filter(|it| *it != uid)
         {
@@ -203,6 +234,7 @@ impl State {
 
     fn remove(&mut self, uid: StreamUid) {
         self.pending.remove(&uid);
+        self.on_demand.remove(&uid);
         let Some((namespace, name)) = self.names.remove(&uid) else { return };
         if let Some(streams) = self.namespaces.get_mut(&namespace) {
             if streams.get(&name).is_some_and(|view| view.record.uid == uid) {
@@ -317,6 +349,16 @@ impl Views {
     /// The streams in which something is under way.
     pub(crate) fn pending(&self) -> Vec<Arc<StreamView>> {
         self.read(|state| state.pending.keys().filter_map(|uid| state.by_uid(*uid)).cloned().collect())
+    }
+
+    /// The streams on demand.
+    pub(crate) fn on_demand(&self) -> Vec<Arc<StreamView>> {
+        self.read(|state| state.on_demand.iter().filter_map(|uid| state.by_uid(*uid)).cloned().collect())
+    }
+
+    /// Whether there are streams on demand.
+    pub(crate) fn any_on_demand(&self) -> bool {
+        self.read(|state| !state.on_demand.is_empty())
     }
 
     /// When the first of what is under way is due.

@@ -43,6 +43,10 @@ pub const DEFAULT_RETENTION_HOURS: u32 = 24;
 pub const RETENTION_HOURS: std::ops::RangeInclusive<u32> = 24..=8760;
 /// Shards of a stream that was created without a count (A §5.1).
 pub const DEFAULT_SHARDS: u32 = 4;
+/// Shards that a stream on demand grows to by itself: its write throughput in MB/s by default, in most regions (A §13).
+pub const ON_DEMAND_SHARDS: u32 = 200;
+/// The highest warm throughput in MiB/s: 10 GiB/s (A §5.10).
+pub const WARM_THROUGHPUT_MIBPS: u32 = 10 << 10;
 /// Open shards of one stream, at most, that UpdateShardCount makes (Q).
 pub const SHARD_COUNT: u32 = 10_000;
 /// How long a commitment to a minimum throughput of on-demand streams lasts at least: 24 hours (A §5.10).
@@ -207,6 +211,8 @@ limits! {
     // A §5.7, which has what Q refers to for UpdateShardCount.
     shard_count_factor: u32, Stream, 2, HIGHEST_COUNT, "By which factor at most UpdateShardCount makes a stream larger or smaller.";
     shard_count_updates_per_day: u32, Stream, 10, HIGHEST_PER_DAY, "UpdateShardCount calls on one stream in 24 hours.";
+    // A §5.10.
+    mode_switches_per_day: u32, Stream, 2, HIGHEST_PER_DAY, "Switches of one stream's mode in 24 hours.";
 }
 
 /// Makes [`Call`] and [`CallRates::AWS`] from one table.

@@ -1,13 +1,14 @@
 //! The verbs that change and describe streams.
 
 use rheos_streams::{
-    CreateError, DeleteError, DescribeError, ListShardsError, MergeError, RetentionError, SplitError, TagError,
-    TagRefusal,
+    CreateError, DeleteError, DescribeError, ListShardsError, MergeError, ProvisionedStream, RetentionError,
+    SplitError, TagError, TagRefusal,
 };
 use rheos_types::{ConsumerName, Namespace, ResourceArn, StreamName};
 use rheos_wire::ErrorCode;
 
 use super::Fault;
+use super::shape::on_demand_only;
 
 /// CreateStream: its tags are refused before there is a stream to name, so the caller names it.
 pub(crate) fn create_stream(error: CreateError, namespace: &Namespace, stream: &StreamName) -> Fault {
@@ -23,13 +24,11 @@ pub(crate) fn create_stream(error: CreateError, namespace: &Namespace, stream: &
             );
             Fault::new(ErrorCode::LimitExceeded, message)
         }
-        CreateError::TooManyOnDemand { namespace, limit } => {
-            let message = format!(
-                "This request would exceed the limit of {limit} on-demand streams for the account {} in {}.",
-                namespace.account, namespace.region
-            );
-            Fault::new(ErrorCode::LimitExceeded, message)
+        CreateError::Provisioned(ProvisionedStream { .. }) => {
+            on_demand_only("RecordDistributionStrategy AUTO and WarmThroughputMiBps")
         }
+        CreateError::Warm(refusal) => refusal.into(),
+        CreateError::OverOnDemandLimit(fact) => fact.into(),
         CreateError::OverShardLimit(over) => over.into(),
         CreateError::Tags(refusal) => tags_refused(refusal, "add tags to", namespace, Tagged::Stream(stream)),
         CreateError::Log(error) => error.into(),

@@ -63,12 +63,6 @@ impl From<RequestError> for Fault {
             RequestError::FilterNeeds { filter, member } => {
                 Self::invalid(format!("{member} must be provided when the type of ShardFilter is {filter}."))
             }
-            RequestError::OnDemandOnly { member } => {
-                Self::invalid(format!("{member} can be given for streams in ON_DEMAND mode only."))
-            }
-            RequestError::NotImplemented { member } => {
-                Self::invalid(format!("{member} is not implemented by this server yet: leave it out."))
-            }
             RequestError::WouldHaveSucceeded => {
                 let message =
                     "Request would have succeeded, but was rejected because the DryRun parameter was specified.";

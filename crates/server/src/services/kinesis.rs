@@ -39,6 +39,9 @@ pub(crate) mod tag_resource;
 pub(crate) mod untag_resource;
 pub(crate) mod update_account_settings;
 pub(crate) mod update_shard_count;
+pub(crate) mod update_stream_mode;
+pub(crate) mod update_stream_record_distribution_strategy;
+pub(crate) mod update_stream_warm_throughput;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -58,7 +58,8 @@ struct Past {
     old_consumers_token: String,
 }
 
-/// Every row, against a server that has one stream `s` of two shards, the second split, with a consumer `c`.
+/// Every row, against a server that has one stream `s` of two shards, the second split, with a consumer `c`, and
+/// one on demand, `d`.
 fn rows(past: &Past) -> Vec<Row> {
     let mut rows = requests::malformed();
     rows.extend(requests::types());
@@ -92,6 +93,8 @@ async fn every_bad_input_gets_the_answer_of_the_real_service() {
     let middle = "255211775190703847597530955573826158592";
     server.ok("SplitShard", &json!({"StreamName": "s", "ShardToSplit": "1", "NewStartingHashKey": middle})).await;
     server.wait_until_active("s").await;
+    server.ok("CreateStream", &json!({"StreamName": "d", "StreamModeDetails": {"StreamMode": "ON_DEMAND"}})).await;
+    server.wait_until_active("d").await;
 
     let rows = rows(&Past { iterator_of_nothing, old_iterator, second, old_consumers_token });
     assert!(rows.len() >= 60, "{} rows", rows.len());

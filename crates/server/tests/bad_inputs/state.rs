@@ -47,7 +47,7 @@ pub(crate) fn state() -> Vec<Row> {
             "LimitExceededException",
             All(&[
                 "This request would exceed the shard limit for the account 000000000000 in us-east-1. Current shard count \
-                 for the account: 3. Limit: 20000. Number of additional shards that would have resulted from this request: \
+                 for the account: 7. Limit: 20000. Number of additional shards that would have resulted from this request: \
                  20000. Refer to the AWS Service Limits page",
             ]),
         ),

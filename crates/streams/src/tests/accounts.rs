@@ -44,13 +44,7 @@ async fn a_commitment_holds_for_a_day_at_least() {
 async fn on_demand_streams_of_a_committed_account_have_more_consumers() {
     let bench = Bench::new().await;
     let name = name_of("a");
-    let request = CreateStream {
-        name: &name,
-        mode: Mode::OnDemand,
-        shard_count: None,
-        tags: BTreeMap::new(),
-        max_record_kib: None,
-    };
+    let request = CreateStream { mode: Mode::OnDemand, ..CreateStream::of(&name) };
     bench.streams.create_stream(&bench.ns, request).await.unwrap();
     bench.settle().await;
     let provisioned = bench.create("b", 1).await;

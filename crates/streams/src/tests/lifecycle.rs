@@ -133,13 +133,7 @@ async fn limits_of_the_account_are_held() {
 async fn an_on_demand_stream_begins_with_four_shards_that_are_not_the_users_to_change() {
     let bench = Bench::new().await;
     let name = name_of("a");
-    let request = CreateStream {
-        name: &name,
-        mode: Mode::OnDemand,
-        shard_count: None,
-        tags: BTreeMap::new(),
-        max_record_kib: Some(2048),
-    };
+    let request = CreateStream { mode: Mode::OnDemand, max_record_kib: Some(2048), ..CreateStream::of(&name) };
     bench.streams.create_stream(&bench.ns, request).await.unwrap();
     bench.settle().await;
     let stream = bench.describe(&name).stream;

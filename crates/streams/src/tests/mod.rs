@@ -7,6 +7,7 @@ mod consumers;
 mod iterators;
 mod lifecycle;
 mod listings;
+mod on_demand;
 mod policies;
 mod reading;
 mod resharding;
@@ -120,13 +121,7 @@ impl Bench {
     /// Asks for a stream, which is then CREATING.
     pub(crate) async fn begin(&self, name: &str, shards: u32) -> Result<(), CreateError> {
         let name = name_of(name);
-        let request = CreateStream {
-            name: &name,
-            mode: Mode::Provisioned,
-            shard_count: Some(shards),
-            tags: BTreeMap::new(),
-            max_record_kib: None,
-        };
+        let request = CreateStream { shard_count: Some(shards), ..CreateStream::of(&name) };
         self.streams.create_stream(&self.ns, request).await
     }
 

@@ -1,6 +1,7 @@
 //! SplitShard and MergeShards: lineage, order, and what goes on meanwhile.
 
 use super::*;
+use crate::append::Routes;
 use crate::view::ShardView;
 use rheos_types::{HashKey, HashRange};
 
@@ -135,7 +136,7 @@ async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
     let entries =
         texts_in.map(|text| Entry { data: text.as_bytes(), partition_key: Some("k"), explicit_hash_key: None });
     let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); 6];
-    bench.streams.append(before.clone(), &entries, &hashes, &mut outcomes).await.unwrap();
+    bench.streams.append(before.clone(), &entries, Routes::Keys(&hashes), &mut outcomes).await.unwrap();
     let shards: Vec<_> = outcomes
         .iter()
         .map(|outcome| match outcome {
@@ -154,7 +155,7 @@ async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
     bench.settle().await;
     bench.create("a", 2).await;
     outcomes.fill(Outcome::Failed(Failure::NoOpenShard));
-    let gone = bench.streams.append(before, &entries, &hashes, &mut outcomes).await;
+    let gone = bench.streams.append(before, &entries, Routes::Keys(&hashes), &mut outcomes).await;
     assert_eq!(gone, Err(StreamNotFound { namespace: bench.ns.clone(), stream: a.clone() }));
     assert_eq!(bench.drain(&a, "0").await.0, [""; 0]);
 }

@@ -1,14 +1,16 @@
 //! Streams and shards as the wire shows them, for the operations that list and describe.
 
-use rheos_streams::{BillingCommitment, ConsumerInfo, ConsumerStatus, Mode, ShardInfo, Status, StreamInfo};
+use rheos_streams::{
+    BillingCommitment, ConsumerInfo, ConsumerStatus, Distribution, Mode, ShardInfo, Status, StreamInfo, WarmThroughput,
+};
 use rheos_types::{HashRange, StreamArn};
 use rheos_wire::Timestamp;
 use rheos_wire::generated::{
-    self as model, Consumer, EnhancedMetrics, HashKeyRange, SequenceNumberRange, Shard, StreamMode, StreamModeDetails,
-    StreamStatus,
+    self as model, Consumer, EnhancedMetrics, HashKeyRange, RecordDistributionStrategy, SequenceNumberRange, Shard,
+    StreamMode, StreamModeDetails, StreamStatus, WarmThroughputObject,
 };
 
-use super::timestamp;
+use super::{number, timestamp};
 use rheos_wire::generated::{
     MinimumThroughputBillingCommitmentOutput, MinimumThroughputBillingCommitmentOutputStatus as CommitmentStatus,
 };
@@ -32,6 +34,38 @@ pub(super) fn mode(mode: Mode) -> StreamModeDetails {
         Mode::OnDemand => StreamMode::OnDemand,
     };
     StreamModeDetails { stream_mode }
+}
+
+/// The mode that a caller names.
+pub(super) fn mode_of(details: StreamModeDetails) -> Mode {
+    match details.stream_mode {
+        StreamMode::Provisioned => Mode::Provisioned,
+        StreamMode::OnDemand => Mode::OnDemand,
+    }
+}
+
+/// What decides the shards of a stream's records: told of streams on demand only, as the service does.
+pub(super) fn distribution(stream: &StreamInfo) -> Option<RecordDistributionStrategy> {
+    let strategy = match stream.distribution {
+        Distribution::UserPartitionKey => RecordDistributionStrategy::UserPartitionKey,
+        Distribution::Auto => RecordDistributionStrategy::Auto,
+    };
+    (stream.mode == Mode::OnDemand).then_some(strategy)
+}
+
+/// The distribution that a caller names.
+pub(super) fn distribution_of(strategy: RecordDistributionStrategy) -> Distribution {
+    match strategy {
+        RecordDistributionStrategy::UserPartitionKey => Distribution::UserPartitionKey,
+        RecordDistributionStrategy::Auto => Distribution::Auto,
+    }
+}
+
+pub(super) fn warm(warm: WarmThroughput) -> WarmThroughputObject {
+    WarmThroughputObject {
+        target_mibps: Some(number(warm.target_mibps)),
+        current_mibps: Some(number(warm.current_mibps)),
+    }
 }
 
 /// When a stream was created: to the second, as the service tells it and takes it back in ListShards.

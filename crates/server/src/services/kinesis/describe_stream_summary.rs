@@ -1,9 +1,7 @@
 //! DescribeStreamSummary.
 
-use rheos_streams::Mode;
 use rheos_wire::generated::{
-    DescribeStreamSummaryInput, DescribeStreamSummaryOutput, EncryptionType, RecordDistributionStrategy,
-    StreamDescriptionSummary,
+    DescribeStreamSummaryInput, DescribeStreamSummaryOutput, EncryptionType, StreamDescriptionSummary,
 };
 
 use super::naming::target;
@@ -18,7 +16,6 @@ pub(crate) async fn run(
 ) -> Result<DescribeStreamSummaryOutput, Fault> {
     let name = target!(DescribeStreamSummary, input).resolve(kinesis, caller)?;
     let stream = kinesis.streams.describe_stream_summary(&caller.namespace, &name)?;
-    let strategy = (stream.mode == Mode::OnDemand).then_some(RecordDistributionStrategy::UserPartitionKey);
     let stream_description_summary = StreamDescriptionSummary {
         stream_name: stream.name.to_string(),
         stream_arn: describe::arn(&stream),
@@ -34,9 +31,9 @@ pub(crate) async fn run(
         channel_count: Some(0),
         queue_count: Some(0),
         max_record_size_in_kib: Some(number(stream.max_record_kib)),
-        record_distribution_strategy: strategy,
+        record_distribution_strategy: describe::distribution(&stream),
         stream_id: kinesis.shows_stream_ids.then(|| stream.id.to_string()),
-        warm_throughput: None,
+        warm_throughput: stream.warm.map(describe::warm),
     };
     Ok(DescribeStreamSummaryOutput { stream_description_summary })
 }

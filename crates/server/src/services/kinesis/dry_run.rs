@@ -1,7 +1,7 @@
 //! `DryRun` of puts: what would be refused is refused; what would be written is not, and is answered with the error that
 //! says so.
 
-use rheos_streams::{Entry, Status, StreamNotFound};
+use rheos_streams::{Distribution, Entry, Status, StreamNotFound};
 use rheos_types::{HashKey, StreamName};
 
 use super::{Kinesis, RequestError};
@@ -32,11 +32,12 @@ pub(super) fn put(
         return not_found().into();
     }
     let limit_bytes = stream.max_record_kib as usize * 1024;
-    if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none()) {
+    let spreads = stream.distribution == Distribution::Auto;
+    if let Some(index) = entries.iter().position(|entry| entry.partition_key.is_none() && !spreads) {
         return refused(index, Refusal::NoPartitionKey);
     }
     for (index, entry) in entries.iter().enumerate() {
-        if let Some(key) = entry.explicit_hash_key.filter(|key| HashKey::parse(key).is_err()) {
+        if let Some(key) = entry.explicit_hash_key.filter(|key| !spreads && HashKey::parse(key).is_err()) {
             return invalid_hash_key(key);
         }
         let bytes = entry.data.len() + entry.partition_key.map_or(0, str::len);

@@ -44,10 +44,6 @@ pub(crate) enum RequestError {
     OtherAccount { principal: String, action: &'static str, resource: String },
     /// A filter without what it filters by.
     FilterNeeds { filter: &'static str, member: &'static str },
-    /// A setting that only streams in ON_DEMAND mode have.
-    OnDemandOnly { member: &'static str },
-    /// A setting that is still to come.
-    NotImplemented { member: &'static str },
     /// `DryRun`: it would have succeeded.
     WouldHaveSucceeded,
 }
