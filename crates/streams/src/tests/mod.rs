@@ -14,6 +14,7 @@ mod resharding;
 mod restarts;
 mod retention;
 mod shard_counts;
+mod subscribing;
 
 use crate::*;
 use rheos_log::{Log, memory_log};
