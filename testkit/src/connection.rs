@@ -3,7 +3,9 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Response};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
 use rheos_wire::Protocol;
 use rheos_wire::codec::cbor;
 use serde_json::Value;
@@ -108,7 +110,7 @@ impl Connection {
     pub async fn events(mut self) -> Result<Events, Answer> {
         let (status, headers) = self.head().await.expect("an answer");
         if headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked") {
-            return Ok(Events { headers, connection: self, bytes: Vec::new() });
+            return Ok(Events { headers, source: Source::Chunks(self), bytes: Vec::new() });
         }
         let length = headers.get("content-length").and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
         while self.ahead.len() < length {
@@ -155,12 +157,28 @@ impl Connection {
 pub struct Events {
     /// The answer's headers.
     pub headers: HeaderMap,
-    connection: Connection,
+    source: Source,
     /// What has come of the body and was not taken yet.
     bytes: Vec<u8>,
 }
 
+/// Where the bytes come from.
+#[derive(Debug)]
+enum Source {
+    /// A connection of HTTP/1.1, in chunks.
+    Chunks(Connection),
+    /// A stream of HTTP/2.
+    Stream(Incoming),
+}
+
 impl Events {
+    /// The frames of an answer over HTTP/2.
+    #[must_use]
+    pub fn over_h2(answer: Response<Incoming>) -> Self {
+        let (head, body) = answer.into_parts();
+        Self { headers: head.headers, source: Source::Stream(body), bytes: Vec::new() }
+    }
+
     /// The next frame; `None` at the end.
     pub async fn next(&mut self) -> Option<Frame> {
         loop {
@@ -186,26 +204,36 @@ impl Events {
         }
     }
 
-    /// Takes one chunk of the body off the connection; `false` at the end.
+    /// Takes one piece of the body off the connection; `false` at the end.
     async fn chunk(&mut self) -> bool {
+        let connection = match &mut self.source {
+            Source::Chunks(connection) => connection,
+            Source::Stream(body) => {
+                let Some(frame) = body.frame().await else { return false };
+
+                let data = frame.ok().and_then(|frame| frame.into_data().ok());
+                self.bytes.extend(data.iter().flatten());
+                return data.is_some();
+            }
+        };
         let ahead = |connection: &Connection| connection.ahead.windows(2).position(|window| window == b"\r\n");
         let line = loop {
-            match ahead(&self.connection) {
+            match ahead(connection) {
                 Some(line) => break line,
-                None if self.connection.more().await.is_none() => return false,
+                None if connection.more().await.is_none() => return false,
                 None => {}
             }
         };
-        let size = std::str::from_utf8(&self.connection.ahead[..line]).expect("a size is text");
+        let size = std::str::from_utf8(&connection.ahead[..line]).expect("a size is text");
         let size = usize::from_str_radix(size, 16).expect("a size is a number");
-        while self.connection.ahead.len() < line + 2 + size + 2 {
-            if self.connection.more().await.is_none() {
+        while connection.ahead.len() < line + 2 + size + 2 {
+            if connection.more().await.is_none() {
                 return false;
             }
         }
-        self.connection.ahead.drain(..line + 2);
-        self.bytes.extend(self.connection.ahead.drain(..size));
-        self.connection.ahead.drain(..2);
+        connection.ahead.drain(..line + 2);
+        self.bytes.extend(connection.ahead.drain(..size));
+        connection.ahead.drain(..2);
         size > 0
     }
 }

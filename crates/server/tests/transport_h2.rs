@@ -5,8 +5,9 @@
 use std::time::Duration;
 
 use rheos_server::Config;
+use rheos_server::config::Certificate;
 use rheos_server::config::Limits;
-use rheos_testkit::{Call, H2, Home, TestServer};
+use rheos_testkit::{Call, Events, H2, Home, TestServer};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -443,6 +444,66 @@ async fn a_stop_lets_requests_in_flight_finish() {
         assert_eq!(busy.until(DATA).await.unwrap().2, 1);
         // It stays, and does not answer the ping with which h2 makes sure that everything was seen: nobody waits.
         while busy.next().await.is_some() {}
+    });
+    assert_eq!(cut, 0);
+}
+
+#[tokio::test]
+async fn many_subscriptions_share_a_connection_and_one_that_nobody_reads_stops_no_other() {
+    let server = start(|config| {
+        config.limits = Limits::Open;
+        config.tls.certificate = Some(Certificate::Development { names: Vec::new() });
+        // Neither idle nor left lying: what a subscription may do, others may not.
+        (config.bounds.write_stall_ms, config.bounds.head_ms) = (200, 200);
+    })
+    .await;
+    const SHARDS: usize = 30;
+    server.create_stream("s", 30).await;
+    let consumer = server.consumer("s", "c").await;
+    // As the KCL has it: TLS, a window of 512 KiB, pings of its own.
+    let mut h2 = H2::with(server.tls(&["h2"]).await, |h2| {
+        h2.initial_stream_window_size(512 << 10).initial_connection_window_size(4 << 20);
+        h2.keep_alive_interval(Duration::from_millis(100)).keep_alive_while_idle(true);
+    })
+    .await;
+    let mut subscriptions = Vec::new();
+    for shard in 0..SHARDS {
+        let position = json!({"Type": "TRIM_HORIZON"});
+        let shard = format!("shardId-{shard:012}");
+        let body = json!({"ConsumerARN": consumer, "ShardId": shard, "StartingPosition": position});
+        let answer = h2.begin(server.request(&Call::new("SubscribeToShard", &body))).await.unwrap();
+        assert_eq!(answer.status(), 200);
+        subscriptions.push(Events::over_h2(answer));
+    }
+    // More than its window for the first shard, which nobody reads for now.
+    let to = |shard: u128| (u128::MAX / 30 * shard + 1).to_string();
+    let put = async |shard: u128, data_bytes: usize| {
+        let data = "A".repeat(data_bytes / 3 * 4);
+        let body = json!({"StreamName": "s", "PartitionKey": "k", "ExplicitHashKey": to(shard), "Data": data});
+        server.ok("PutRecord", &body).await;
+    };
+    for _ in 0..2 {
+        put(0, 900_000).await;
+    }
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    for (shard, events) in subscriptions.iter_mut().enumerate().skip(1) {
+        put(shard as u128, 3).await;
+        loop {
+            let event = events.next_news().await.unwrap();
+            if event.payload["Records"].as_array().is_some_and(|records| !records.is_empty()) {
+                break;
+            }
+        }
+    }
+    let mut records = 0;
+    while records < 2 {
+        let event = subscriptions[0].next_news().await.unwrap();
+        records += event.payload["Records"].as_array().map_or(0, Vec::len);
+    }
+    let (cut, ()) = tokio::join!(server.stop(), async {
+        for events in &mut subscriptions {
+            while events.next().await.is_some() {}
+        }
     });
     assert_eq!(cut, 0);
 }
