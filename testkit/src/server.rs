@@ -10,8 +10,7 @@ use http_body_util::Full;
 use rheos_log::Fatal;
 use rheos_log::files::SystemFiles;
 use rheos_log::files::sim::SimFiles;
-use rheos_log::medium::memory::MemoryStore;
-use rheos_server::{Config, Machine, Running, Store};
+use rheos_server::{Config, Machine, Memory, Running, StartError, Store};
 use rheos_types::{Clock, SystemRandom};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,7 +26,7 @@ pub enum Home {
     #[default]
     Nowhere,
     /// In this memory.
-    Memory(MemoryStore),
+    Memory(Memory),
     /// In a directory that goes with the last clone of it.
     Directory(Arc<TempDir>),
     /// On a disk that can be made to fail. The root key is then in the directory.
@@ -44,7 +43,7 @@ impl Home {
     /// New memory.
     #[must_use]
     pub fn memory() -> Self {
-        Self::Memory(MemoryStore::default())
+        Self::Memory(Memory::default())
     }
 }
 
@@ -65,11 +64,19 @@ impl TestServer {
 
     /// Starts a server with another configuration.
     pub async fn start_with(home: Home, configure: impl FnOnce(&mut Config)) -> Self {
+        Self::try_start_with(home, configure).await.expect("the server starts")
+    }
+
+    /// The same, of a server that may not start.
+    ///
+    /// # Errors
+    /// Those of the server's start.
+    pub async fn try_start_with(home: Home, configure: impl FnOnce(&mut Config)) -> Result<Self, StartError> {
         let any_rate = "calls_per_s=none".parse().expect("a limit");
         let mut config = Config { transition_ms: 10, overrides: vec![any_rate], ..Config::default() };
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         let store = match &home {
-            Home::Nowhere => Store::Memory(MemoryStore::default()),
+            Home::Nowhere => Store::Memory(Memory::default()),
             Home::Memory(store) => Store::Memory(store.clone()),
             Home::Directory(directory) => {
                 config.data_dir = directory.path().join("data");
@@ -88,8 +95,8 @@ impl TestServer {
         };
         let clock = TestClock::default();
         let machine = Machine { clock: Arc::new(clock.clone()), random: Arc::new(SystemRandom), store, on_fatal };
-        let running = rheos_server::start(&config, machine).await.expect("the server starts");
-        Self { clock, running, _home: home }
+        let running = rheos_server::start(&config, machine).await?;
+        Ok(Self { clock, running, _home: home })
     }
 
     /// Where it listens.

@@ -100,18 +100,28 @@ impl RunBuilder {
     /// # Panics
     /// If the key is longer than 65,535 bytes or the data than 4 GiB: callers have checked both against far lower limits.
     pub fn push(&mut self, partition_key: Option<&str>, data: &[u8], flags: RecordFlags) {
+        self.bytes.reserve(HEADER + partition_key.map_or(0, str::len) + data.len());
+        self.push_with(partition_key, flags, |bytes| bytes.extend_from_slice(data));
+    }
+
+    /// Adds a record whose data `write` appends to the run's bytes; what is there before, it leaves alone.
+    ///
+    /// # Panics
+    /// As [`Self::push`], and if `write` takes bytes away.
+    pub fn push_with(&mut self, partition_key: Option<&str>, flags: RecordFlags, write: impl FnOnce(&mut Vec<u8>)) {
         let key = partition_key.unwrap_or("");
         let flags = flags.0 & CALLER_FLAGS | if partition_key.is_none() { NO_KEY } else { 0 };
-        assert!(
-            key.len() <= usize::from(u16::MAX) && data.len() <= u32::MAX as usize,
-            "record over the format's bounds"
-        );
-        self.bytes.reserve(HEADER + key.len() + data.len());
         self.bytes.push(flags);
         self.bytes.extend_from_slice(&(key.len() as u16).to_le_bytes());
-        self.bytes.extend_from_slice(&(data.len() as u32).to_le_bytes());
+        let length_at = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; 4]);
         self.bytes.extend_from_slice(key.as_bytes());
-        self.bytes.extend_from_slice(data);
+        let data_at = self.bytes.len();
+        write(&mut self.bytes);
+        assert!(self.bytes.len() >= data_at, "data takes nothing away");
+        let data_len = self.bytes.len() - data_at;
+        assert!(key.len() <= usize::from(u16::MAX) && data_len <= u32::MAX as usize, "record over the format's bounds");
+        self.bytes[length_at..data_at][..4].copy_from_slice(&(data_len as u32).to_le_bytes());
         self.count += 1;
     }
 
@@ -138,6 +148,11 @@ fn split_record(bytes: &[u8]) -> Option<(RecordRef<'_>, &[u8])> {
     let key = std::str::from_utf8(key).ok()?;
     let partition_key = (header[0] & NO_KEY == 0).then_some(key);
     Some((RecordRef { partition_key, data, flags: RecordFlags(header[0] & CALLER_FLAGS) }, rest))
+}
+
+/// The flags of the record at the start of `bytes`.
+fn record_flags(bytes: &[u8]) -> RecordFlags {
+    RecordFlags(bytes.first().map_or(0, |flags| flags & CALLER_FLAGS))
 }
 
 /// How long the record at the start of `bytes` is. `None` if there is no whole record.
@@ -201,6 +216,41 @@ impl Block {
             rest = left;
             Some((position, record))
         })
+    }
+
+    /// Whether any of its records has all of `flags`. Looks at no more than the records' headers.
+    #[must_use]
+    pub fn has_any(&self, flags: RecordFlags) -> bool {
+        let mut rest: &[u8] = &self.bytes;
+        while let Some(length) = record_len(rest) {
+            if record_flags(rest).contains(flags) {
+                return true;
+            }
+            rest = &rest[length..];
+        }
+        false
+    }
+
+    /// The same records, keys, flags and positions, with the data that `write` appends for each. The first error of
+    /// `write` ends it: what comes back are the records before.
+    pub fn rewrite<E>(
+        &self,
+        mut write: impl FnMut(u64, RecordRef<'_>, &mut Vec<u8>) -> Result<(), E>,
+    ) -> (Self, Result<(), E>) {
+        // Which shard it is makes no difference to the bytes.
+        let mut run = RunBuilder::with_capacity(ShardKey(0), self.bytes.len());
+        let mut written = Ok(());
+        for (position, record) in self.records() {
+            let before = run.bytes.len();
+            run.push_with(record.partition_key, record.flags, |bytes| written = write(position, record, bytes));
+            if written.is_err() {
+                run.bytes.truncate(before);
+                run.count -= 1;
+                break;
+            }
+        }
+        let Run { count, bytes, .. } = run.finish();
+        (Self { first: self.first, count, time_ms: self.time_ms, bytes }, written)
     }
 
     /// The part of the block from position `from` on, at most `max_records` records and, after the first, at most
@@ -271,10 +321,36 @@ mod tests {
         }
 
         #[test]
+        fn rewritten_records_keep_all_but_their_data(count in 1usize..20, odd in 0usize..20, limit in 0u64..30) {
+            let mut run = RunBuilder::new(ShardKey(1));
+            for i in 0..count {
+                let flags = if i == odd { RecordFlags::SEALED } else { RecordFlags::NONE };
+                run.push_with((i != 3).then_some("key"), flags, |bytes| bytes.resize(bytes.len() + i, 7));
+            }
+            let run = run.finish();
+            let block = Block::new(10, run.count(), 5, run.bytes().clone());
+            prop_assert_eq!(block.has_any(RecordFlags::SEALED), odd < count);
+            let twice = |position: u64, record: RecordRef<'_>, bytes: &mut Vec<u8>| {
+                bytes.extend_from_slice(&[record.data, record.data].concat());
+                if position - 10 < limit { Ok(()) } else { Err(position) }
+            };
+            let (rewritten, written) = block.rewrite(twice);
+            prop_assert_eq!(written, if limit < count as u64 { Err(10 + limit) } else { Ok(()) });
+            let kept = (count as u64).min(limit);
+            prop_assert_eq!((rewritten.first(), rewritten.count(), rewritten.time_ms()), (10, kept as u32, 5));
+            prop_assert_eq!(rewritten.records().count() as u64, kept);
+            for ((a, before), (b, after)) in block.records().zip(rewritten.records()) {
+                prop_assert_eq!((a, before.partition_key, before.flags), (b, after.partition_key, after.flags));
+                prop_assert_eq!([before.data, before.data].concat(), after.data);
+            }
+        }
+
+        #[test]
         fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), from in 0u64..20) {
             let block = Block::new(0, 10, 0, bytes.into());
             let read = block.records().count();
             prop_assert!(read <= 10);
+            let _any = block.has_any(RecordFlags::SEALED);
             prop_assert!(block.part(from, 5, 50).is_none_or(|part| part.count() <= 5 && part.len_bytes() <= 200));
         }
     }

@@ -2,9 +2,11 @@
 //! listener and the ticker, and stops them in the right order.
 
 mod process;
+mod root_key;
 mod threads;
 
 pub use process::run;
+pub use root_key::{FILE_NAME as ROOT_KEY_FILE, RootKeyError};
 
 use std::io;
 use std::net::SocketAddr;
@@ -35,6 +37,7 @@ use crate::request::{Front, Inside};
 use crate::services::kinesis::Kinesis;
 use crate::subscribers::Subscribers;
 use crate::tls::{Certificates, Development, Files as CertificateFiles, TlsError};
+use root_key::KeptKey;
 use threads::Threads;
 
 /// Threads that read records from files. Each waits for one disk access at a time.
@@ -60,8 +63,15 @@ pub struct Machine {
 pub enum Store {
     /// In the data directory of a file system: the machine's, or one that a test can break.
     Disk(Arc<dyn Files>),
-    /// In memory, for tests: it outlives the server for as long as somebody keeps the store.
-    Memory(MemoryStore),
+    /// In memory, for tests: it outlives the server for as long as somebody keeps the memory.
+    Memory(Memory),
+}
+
+/// What a server without a disk keeps.
+#[derive(Clone, Default)]
+pub struct Memory {
+    log: MemoryStore,
+    root_key: Arc<OnceLock<[u8; 32]>>,
 }
 
 impl Machine {
@@ -88,12 +98,15 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
-    /// There is no root key.
+    /// There is no root access key.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
     /// There is no certificate.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// There is no root key of encryption, or not the right one.
+    #[error("{}", chain(.0))]
+    RootKey(#[from] RootKeyError),
     /// The log cannot be opened.
     #[error("cannot open the log: {}", chain(.0))]
     Log(rheos_log::OpenError),
@@ -294,7 +307,7 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
             Store::Disk(files) => {
                 rheos_log::open_disk(files, &directory, clock, &*random, options, DiskOptions { log_file_bytes: None })
             }
-            Store::Memory(store) => rheos_log::open(Arc::new(MemoryMedium::open(&store)), clock, options),
+            Store::Memory(store) => rheos_log::open(Arc::new(MemoryMedium::open(&store.log)), clock, options),
         }
     };
     // Whoever started this waits for it.
@@ -303,13 +316,37 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     let on_fatal = machine.on_fatal;
     let log = opened.start(&running.threads, READERS, move |fatal| on_fatal(&fatal)).map_err(no_thread)?;
     running.log = Some(log.clone());
-    let config = rheos_streams::Config {
+    let streams_config = rheos_streams::Config {
         limits: config.effective_limits(),
         transition_ms: config.transition_ms,
         ..rheos_streams::Config::default()
     };
-    let streams = Streams::open(log, machine.clock.clone(), machine.random.clone(), config).await;
-    let streams = streams.map_err(StartError::Streams)?;
+    open_streams(log, streams_config, config, machine).await
+}
+
+/// Loads the streams, with the key that theirs are wrapped under. A new key is in its file when this returns.
+async fn open_streams(
+    log: Log,
+    streams_config: rheos_streams::Config,
+    config: &Config,
+    machine: &Machine,
+) -> Result<Streams, StartError> {
+    let kept = match &machine.store {
+        Store::Disk(files) => KeptKey::of_directory(&**files, &config.data_dir, &*machine.random)?,
+        Store::Memory(memory) => {
+            let new = || rheos_types::random::bytes(&*machine.random);
+            KeptKey::in_memory(memory.root_key.get_or_init(new))
+        }
+    };
+    let (clock, random) = (machine.clock.clone(), machine.random.clone());
+    let streams = match Streams::open(log, clock, random, kept.key.clone(), streams_config).await {
+        Ok(streams) => streams,
+        Err(rheos_streams::OpenError::Key(unavailable)) => return Err(kept.unfit(unavailable).into()),
+        Err(error) => return Err(StartError::Streams(error)),
+    };
+    if let Store::Disk(files) = &machine.store {
+        kept.keep(&**files)?;
+    }
     for unreadable in streams.all_unreadable_limits() {
         tracing::warn!(error = %chain(&unreadable), "a stream's limits");
     }

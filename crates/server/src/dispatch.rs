@@ -100,6 +100,8 @@ pub(crate) async fn dispatch(
         O::UpdateStreamMode => change!(update_stream_mode),
         O::UpdateStreamRecordDistributionStrategy => change!(update_stream_record_distribution_strategy),
         O::UpdateStreamWarmThroughput => change!(update_stream_warm_throughput),
+        O::StartStreamEncryption => change!(start_stream_encryption),
+        O::StopStreamEncryption => change!(stop_stream_encryption),
 
         // To come with the issue "The whole Kinesis API". The code is one that no client retries.
         O::AcknowledgeDeadLetterQueueRecords
@@ -117,8 +119,6 @@ pub(crate) async fn dispatch(
         | O::ReceiveDeadLetterQueueRecords
         | O::ReceiveQueueRecords
         | O::RestoreDeadLetterQueueRecords
-        | O::StartStreamEncryption
-        | O::StopStreamEncryption
         | O::UpdateChannel
         | O::UpdateDeadLetterQueueRecordsVisibility
         | O::UpdateMaxRecordSize

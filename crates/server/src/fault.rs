@@ -10,6 +10,7 @@
 //! | [`data`] | the verbs that move records |
 //! | [`chaos`] | faults on purpose |
 //! | [`resource`] | what hangs on streams and consumers: policies |
+//! | [`encryption`] | the verbs that start and stop it, and keys that cannot be had |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`record`] | faults in our own log |
@@ -18,6 +19,7 @@ mod chaos;
 mod consumer;
 mod control;
 mod data;
+mod encryption;
 mod record;
 mod request;
 mod resource;
@@ -43,6 +45,7 @@ pub(crate) use chaos::{injected, injected_entry};
 pub(crate) use consumer::register_consumer;
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};
+pub(crate) use encryption::change_encryption;
 pub(crate) use record::FaultLog;
 
 /// What is called an internal failure in the entries of PutRecords.

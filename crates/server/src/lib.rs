@@ -38,5 +38,5 @@ mod subscribers;
 mod telemetry;
 mod tls;
 
-pub use compose::{Machine, Running, StartError, Store, run, start};
+pub use compose::{Machine, Memory, Running, StartError, Store, run, start};
 pub use config::{Config, Flags};

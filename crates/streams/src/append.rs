@@ -12,11 +12,13 @@
 
 use crate::catalog::Distribution;
 use crate::facts::{RateExceeded, StreamNotFound};
+use crate::keys::KeyUnavailable;
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
 use rheos_log::{LogError, RecordFlags, Run, RunBuilder};
 use rheos_types::limits::PUT_RECORDS_BYTES;
-use rheos_types::{HashKey, Namespace, SequenceNumber, ShardId, StreamName};
+use rheos_types::seal::{Binding, SEALED_OVERHEAD_BYTES, Sealing};
+use rheos_types::{HashKey, Namespace, SequenceNumber, ShardId, StreamArn, StreamName};
 use std::sync::Arc;
 
 /// How often records are routed. Each further time, a whole reshard has come between looking at the view and being
@@ -56,6 +58,8 @@ pub struct Stored {
     pub shard: ShardId,
     /// Its place there.
     pub sequence_number: SequenceNumber,
+    /// Whether its data is sealed.
+    pub sealed: bool,
 }
 
 /// What became of one record of many.
@@ -81,6 +85,9 @@ pub enum Failure {
     /// No shard takes its hash key just now (a reshard is being finished); it was not written.
     #[error("no open shard takes the record's hash key")]
     NoOpenShard,
+    /// There is no key to seal it under; it was not written.
+    #[error(transparent)]
+    Key(#[from] KeyUnavailable),
 }
 
 /// The explicit hash key is not a decimal number below 2^128.
@@ -127,6 +134,9 @@ pub enum PutError {
     /// No shard takes the hash key just now; nothing was written.
     #[error("no open shard takes the record's hash key")]
     NoOpenShard,
+    /// There is no key to seal it under; nothing was written.
+    #[error(transparent)]
+    Key(#[from] KeyUnavailable),
     /// The log did not take it; the error says whether it may have been written.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -165,6 +175,9 @@ pub enum PutRecordsError {
         /// What a call may carry.
         limit_bytes: usize,
     },
+    /// There is no key to seal them under; nothing was written.
+    #[error(transparent)]
+    Key(KeyUnavailable),
     /// The log took none of it; the error says whether some of it may have been written.
     #[error(transparent)]
     Log(LogError),
@@ -209,6 +222,7 @@ impl Streams {
             }
             Outcome::Failed(Failure::Log(error)) => Err(error.into()),
             Outcome::Failed(Failure::NoOpenShard) => Err(PutError::NoOpenShard),
+            Outcome::Failed(Failure::Key(unavailable)) => Err(unavailable.into()),
         }
     }
 
@@ -239,6 +253,12 @@ impl Streams {
             && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(Failure::Log(_))))
         {
             return Err(PutRecordsError::Log(error.clone()));
+        }
+        // So is a key that cannot be had.
+        if let Some(Outcome::Failed(Failure::Key(unavailable))) = outcomes.first()
+            && outcomes.iter().all(|outcome| matches!(outcome, Outcome::Failed(Failure::Key(_))))
+        {
+            return Err(PutRecordsError::Key(unavailable.clone()));
         }
         Ok(outcomes)
     }
@@ -300,14 +320,22 @@ impl Streams {
         if batch.groups.is_empty() {
             return Vec::new();
         }
-        let runs = batch.groups.iter().map(|group| group.encode(view, entries)).collect();
+        let key = match view.keys.active() {
+            Ok(key) => key,
+            Err(unavailable) => {
+                batch.fail(&Failure::Key(unavailable.clone()), outcomes);
+                return Vec::new();
+            }
+        };
+        let encode = |group: &Group| match key {
+            Some((number, key)) => group.seal(view, entries, key.sealing(number, group.count(), &*self.random)),
+            None => group.encode(view, entries),
+        };
+        let runs = batch.groups.iter().map(encode).collect();
         let appended = match self.log.append(runs).await {
             Ok(appended) => appended,
             Err(error) => {
-                let failure = Failure::Log(error);
-                for index in batch.groups.iter().flat_map(|group| &group.records) {
-                    outcomes[*index as usize] = Outcome::Failed(failure.clone());
-                }
+                batch.fail(&Failure::Log(error), outcomes);
                 return Vec::new();
             }
         };
@@ -319,7 +347,7 @@ impl Streams {
             };
             let shard = &view.open[group.open];
             for (position, index) in (first..).zip(&group.records) {
-                outcomes[*index as usize] = Outcome::Stored(stored(shard, position, appended.time_ms));
+                outcomes[*index as usize] = Outcome::Stored(stored(shard, position, appended.time_ms, key.is_some()));
             }
         }
         // In the order of the call again, whatever shards they were in.
@@ -328,10 +356,10 @@ impl Streams {
     }
 }
 
-fn stored(shard: &ShardView, position: u64, time_ms: u64) -> Stored {
+fn stored(shard: &ShardView, position: u64, time_ms: u64, sealed: bool) -> Stored {
     let created_s = shard.record.created_s;
     let sequence_number = SequenceNumber::of_record(shard.id, created_s, position, time_ms / 1000);
-    Stored { shard: shard.id, sequence_number }
+    Stored { shard: shard.id, sequence_number, sealed }
 }
 
 fn max_record_bytes(view: &StreamView) -> usize {
@@ -426,6 +454,13 @@ impl Batch {
         self.groups.retain(|group| !group.records.is_empty());
         self
     }
+
+    /// All of its records have failed.
+    fn fail(&self, failure: &Failure, outcomes: &mut [Outcome]) {
+        for index in self.groups.iter().flat_map(|group| &group.records) {
+            outcomes[*index as usize] = Outcome::Failed(failure.clone());
+        }
+    }
 }
 
 impl Group {
@@ -437,5 +472,27 @@ impl Group {
             run.push(entry.partition_key, entry.data, RecordFlags::NONE);
         }
         run.finish()
+    }
+
+    /// The same, each record sealed for its shard as it is copied into the run.
+    fn seal(&self, view: &StreamView, entries: &[Entry<'_>], mut sealing: Sealing) -> Run {
+        let shard = &view.open[self.open];
+        let arn = StreamArn { namespace: view.namespace.clone(), name: view.name.clone() };
+        let mut binding = Binding::new(&arn, shard.id);
+        let records = || self.records.iter().map(|index| &entries[*index as usize]);
+        let bytes =
+            |entry: &Entry<'_>| RunBuilder::encoded_len(entry.partition_key, entry.data) + SEALED_OVERHEAD_BYTES;
+        let mut run = RunBuilder::with_capacity(shard.record.key, records().map(bytes).sum());
+        for entry in records() {
+            let bound_to = binding.of(entry.partition_key);
+            run.push_with(entry.partition_key, RecordFlags::SEALED, |buffer| {
+                sealing.seal(bound_to, entry.data, buffer)
+            });
+        }
+        run.finish()
+    }
+
+    fn count(&self) -> u32 {
+        self.records.len() as u32
     }
 }

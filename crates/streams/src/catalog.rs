@@ -16,7 +16,8 @@ use crate::history::History;
 use bytes::Bytes;
 use rheos_log::{Change, Condition, Key};
 use rheos_types::{
-    AccountId, ConsumerName, HashKey, HashRange, Namespace, Region, SequenceNumber, ShardId, ShardKey, StreamName,
+    AccountId, ConsumerName, HashKey, HashRange, KeyId, Namespace, Region, SequenceNumber, ShardId, ShardKey,
+    StreamName,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -123,6 +124,8 @@ pub(crate) struct StreamRecord {
     pub(crate) tags: BTreeMap<String, String>,
     /// Records that arrived before this are gone for good, however long the retention is made. It only rises.
     pub(crate) horizon_ms: u64,
+    #[serde(default)]
+    pub(crate) encryption: Encryption,
     /// What is under way.
     pub(crate) pending: Option<Pending>,
     /// When its number of shards was changed lately.
@@ -148,6 +151,45 @@ impl StreamRecord {
     /// The record with a change under way that is due at `due_ms`; until then the stream is UPDATING.
     pub(crate) fn updating(&self, due_ms: u64, intent: Intent) -> Self {
         Self { status: Status::Updating, pending: Some(Pending { due_ms, intent }), ..self.clone() }
+    }
+}
+
+/// Whether a stream's new records are sealed, and the keys of those that are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Encryption {
+    /// The number of the data key that new records are sealed under; `None`: they are not sealed.
+    pub(crate) active: Option<u32>,
+    /// All that records of the stream can be sealed under: at most one for each key of the key service.
+    pub(crate) keys: Vec<StoredKey>,
+    /// When encryption was started, or another key chosen.
+    pub(crate) starts: History,
+    /// When it was stopped.
+    pub(crate) stops: History,
+}
+
+/// A data key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct StoredKey {
+    /// What sealed records call it. Never used twice in a stream.
+    pub(crate) number: u32,
+    /// The key of the key service that it was made under, as the user named it.
+    pub(crate) key_id: String,
+    /// The key itself, wrapped.
+    pub(crate) wrapped: String,
+}
+
+impl Encryption {
+    /// The key of the key service under which new records are sealed.
+    pub(crate) fn key_id(&self) -> Option<&str> {
+        let number = self.active?;
+        self.keys.iter().find(|stored| stored.number == number).map(|stored| stored.key_id.as_str())
+    }
+}
+
+impl StoredKey {
+    /// Whether it was made under this key.
+    pub(crate) fn is(&self, key_id: &KeyId, namespace: &Namespace) -> bool {
+        KeyId::parse(&self.key_id).is_ok_and(|own| own.is_same(key_id, namespace))
     }
 }
 

@@ -4,8 +4,8 @@
 //! nothing. What is left for the due time is to say ACTIVE, which cannot fail halfway.
 
 use crate::catalog::{
-    Distribution, Intent, Mode, Pending, RETIRED_FLOOR, Retired, ShardRecord, Status, StreamRecord, StreamUid, decode,
-    expect, put, retired_key, shard_key, stream_key,
+    Distribution, Encryption, Intent, Mode, Pending, RETIRED_FLOOR, Retired, ShardRecord, Status, StreamRecord,
+    StreamUid, decode, expect, put, retired_key, shard_key, stream_key,
 };
 use crate::facts::{OverOnDemandLimit, OverShardLimit, ProvisionedStream};
 use crate::history::History;
@@ -170,6 +170,7 @@ impl Streams {
             max_record_kib: request.max_record_kib.unwrap_or(DEFAULT_MAX_RECORD_KIB),
             tags: request.tags.clone(),
             horizon_ms: 0,
+            encryption: Encryption::default(),
             pending: Some(Pending { due_ms: self.due_ms(), intent: Intent::Settle }),
             shard_count_updates: History::default(),
             last_consumer_second: retired.unwrap_or(0),

@@ -30,6 +30,8 @@ pub struct StreamInfo {
     pub open_shards: u32,
     /// How many consumers it has, whatever their status.
     pub consumers: u32,
+    /// The key under which new records are sealed, as it was named; `None`: they are not sealed.
+    pub key_id: Option<String>,
     /// What decides the shard of a record.
     pub distribution: Distribution,
     /// What it is kept ready for, if that was asked for.
@@ -68,6 +70,7 @@ impl StreamInfo {
             open_shards: view.listed_open() as u32,
             distribution: record.distribution,
             warm: record.warm_mibps.map(|target| WarmThroughput::of(target, view.listed_open())),
+            key_id: record.encryption.key_id().map(str::to_owned),
         }
     }
 }

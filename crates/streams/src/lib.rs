@@ -16,6 +16,7 @@
 //!   intent and finishes it.
 //!
 //! # Invariants
+//! * A sealed record is opened below everything that reads, or not served.
 //! * The next iterator is absent if and only if child shards are named: [`Onward`] cannot say otherwise.
 //! * The open shards of a stream that serves cover the key space exactly once, in every view.
 //! * A shard's create second exceeds its parents' and every one that its stream's name ever used before.
@@ -33,10 +34,12 @@ mod delete;
 mod deregister_consumer;
 mod describe;
 mod distribution;
+mod encryption;
 mod facts;
 mod growth;
 mod history;
 mod iterator;
+mod keys;
 mod list_consumers;
 mod list_shards;
 mod list_streams;
@@ -57,6 +60,7 @@ mod shard_count;
 mod subscribe;
 mod tags;
 mod tick;
+mod unseal;
 mod view;
 mod warm;
 
@@ -73,11 +77,13 @@ pub use delete::DeleteError;
 pub use deregister_consumer::DeregisterConsumerError;
 pub use describe::{AccountLimits, DescribeError, ShardInfo, StreamDescription, StreamInfo, WarmThroughput};
 pub use distribution::DistributionError;
+pub use encryption::EncryptionError;
 pub use facts::{
     CallsExceeded, ConsumerNotFound, HashKeyOutOfRange, NotActive, OnDemandStream, OverOnDemandLimit, OverShardLimit,
     ProvisionedStream, RateExceeded, ShardClosed, ShardIdInvalid, ShardNotFound, StreamNotFound, TokenError, TooOften,
 };
 pub use iterator::{IteratorError, IteratorKind, IteratorRequest, OpenIteratorError};
+pub use keys::{KeyService, KeyUnavailable};
 pub use list_consumers::{ConsumerPage, ListConsumers, ListConsumersError};
 pub use list_shards::{ListShards, ListShardsError, ShardFilter, ShardPage, ShardsToken};
 pub use list_streams::StreamPage;
@@ -96,4 +102,5 @@ pub use shard_count::{ShardCountChange, ShardCountError};
 pub use subscribe::{Event, SubscribeError, Subscription, SubscriptionEnd};
 pub use tags::{TagError, TagPage, TagRefusal};
 pub use tick::{Tick, TickProblem};
+pub use unseal::{SealedRecord, WhySealed};
 pub use warm::{WarmError, WarmRefusal};

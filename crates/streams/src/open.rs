@@ -7,6 +7,7 @@ use crate::catalog::{
 };
 use crate::facts::StreamNotFound;
 use crate::growth::LOOK_MS;
+use crate::keys::{KeyService, KeyUnavailable};
 use crate::retention_clock::RetentionClock;
 use crate::subscribe::Claims;
 use crate::tick::Check;
@@ -50,6 +51,9 @@ pub enum OpenError {
         /// Its key.
         key: String,
     },
+    /// A stream's records are sealed under a key that cannot be had.
+    #[error(transparent)]
+    Key(#[from] KeyUnavailable),
 }
 
 /// Every stream of every account, over one log.
@@ -61,6 +65,7 @@ pub struct Streams {
     pub(crate) views: Arc<Views>,
     pub(crate) sealer: Sealer,
     pub(crate) claims: Claims,
+    pub(crate) keys: Arc<dyn KeyService>,
     retention_clock: Mutex<RetentionClock>,
     pub(crate) check: Mutex<Check>,
     pub(crate) accounts: AccountBuckets,
@@ -77,9 +82,10 @@ impl Streams {
         log: Log,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
+        keys: Arc<dyn KeyService>,
         config: Config,
     ) -> Result<Self, OpenError> {
-        let views = Arc::new(Views::new(config.limits));
+        let views = Arc::new(Views::new(config.limits, keys.clone()));
         let mut entries = log.scan(STREAMS);
         entries.extend(log.scan(SHARDS));
         entries.extend(log.scan(CONSUMERS));
@@ -88,6 +94,10 @@ impl Streams {
             let damaged = || OpenError::Damaged { key: key.to_string() };
             let _readable: AccountRecord = decode(&stored.value).ok_or_else(damaged)?;
         }
+        // Found out now: a put that cannot seal, or a read that cannot open, would be too late.
+        if let Some(unavailable) = views.all().iter().find_map(|view| view.keys.first_unavailable()) {
+            return Err(unavailable.clone().into());
+        }
         log.observe(views.clone());
         let sealer = Sealer::new(&token_key(&log, &*random).await?);
         let now_ms = clock.wall_ms();
@@ -95,7 +105,20 @@ impl Streams {
         let check = Mutex::new(Check::new(now_ms.saturating_add(config.retention_check_ms)));
         let next_look_ms = Mutex::new(now_ms.saturating_add(LOOK_MS));
         let (claims, accounts) = (Claims::default(), AccountBuckets::default());
-        Ok(Self { log, clock, random, config, views, sealer, claims, retention_clock, check, accounts, next_look_ms })
+        Ok(Self {
+            log,
+            clock,
+            random,
+            config,
+            views,
+            sealer,
+            claims,
+            keys,
+            retention_clock,
+            check,
+            accounts,
+            next_look_ms,
+        })
     }
 
     /// The profile of a stream's limits: its own choice, or the server's.

@@ -7,8 +7,9 @@
 use crate::catalog::Child;
 use crate::facts::{RateExceeded, ShardNotFound};
 use crate::open::Streams;
+use crate::unseal::SealedRecord;
 use crate::view::{ShardView, StreamView};
-use rheos_log::Block;
+use rheos_log::{Block, RecordFlags};
 use rheos_types::limits::{GET_RECORDS_BYTES, GET_RECORDS_COUNT};
 use rheos_types::token::ShardIterator;
 use rheos_types::{HashRange, SequenceNumber, ShardId};
@@ -67,6 +68,8 @@ pub struct Record<'a> {
     pub partition_key: Option<&'a str>,
     /// What it carries.
     pub data: &'a [u8],
+    /// Whether it is kept sealed.
+    pub sealed: bool,
 }
 
 impl<Next> Records<Next> {
@@ -79,6 +82,7 @@ impl<Next> Records<Next> {
                 time_ms,
                 partition_key: record.partition_key,
                 data: record.data,
+                sealed: record.flags.contains(RecordFlags::SEALED),
             })
         })
     }
@@ -145,6 +149,18 @@ pub enum ReadError {
     /// The log could not read it.
     #[error(transparent)]
     Read(rheos_log::ReadError),
+    /// The first record there is cannot be opened.
+    #[error(transparent)]
+    Sealed(Box<SealedRecord>),
+}
+
+/// Why nothing was read, whoever reads.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unread {
+    #[error(transparent)]
+    Log(#[from] rheos_log::ReadError),
+    #[error(transparent)]
+    Sealed(#[from] Box<SealedRecord>),
 }
 
 impl Streams {
@@ -170,8 +186,9 @@ impl Streams {
         let records =
             self.read(&view, shard, iterator.position, bound, |next, _| self.seal_iterator(&view, shard, next));
         let records = records.await.map_err(|error| match error {
-            rheos_log::ReadError::UnknownShard => not_found().into(),
-            error => ReadError::Read(error),
+            Unread::Log(rheos_log::ReadError::UnknownShard) => not_found().into(),
+            Unread::Log(error) => ReadError::Read(error),
+            Unread::Sealed(sealed) => ReadError::Sealed(sealed),
         })?;
         shard.memory.buckets.read(|bucket| bucket.gave(records.bytes as u64, &view.limits));
         Ok(records)
@@ -191,7 +208,7 @@ impl Streams {
         position: u64,
         bound: Bound,
         onward: impl FnOnce(u64, Option<u64>) -> Next,
-    ) -> Result<Records<Next>, rheos_log::ReadError> {
+    ) -> Result<Records<Next>, Unread> {
         let (blocks, at) = self.read_kept(view, shard, position, bound).await?;
         let Cut { first, next, bytes, last_time_ms } = cut(&blocks, at, bound);
         // Looked at after the read: a tip that moved meanwhile is one to catch up with.
@@ -209,14 +226,15 @@ impl Streams {
         Ok(Records { shard, shard_created_s, millis_behind_latest, onward, blocks, first, next, bytes })
     }
 
-    /// Reads from a position, or from the first record that has not expired: the blocks, and where in them to begin.
+    /// Reads from a position, or from the first record that has not expired: the blocks, their data opened, and where in
+    /// them to begin.
     async fn read_kept(
         &self,
         view: &StreamView,
         shard: &ShardView,
         position: u64,
         bound: Bound,
-    ) -> Result<(Vec<Block>, u64), rheos_log::ReadError> {
+    ) -> Result<(Vec<Block>, u64), Unread> {
         let key = shard.record.key;
         let horizon_ms = self.horizon_ms(&view.record);
         let read = |from| self.log.read(key, from, bound.records, bound.bytes);
@@ -231,7 +249,7 @@ impl Streams {
             // Nothing to read: everything up to the end has expired, or there is nothing beyond the position.
             None => at = at.max(self.log.shard(key).map_or(at, |state| state.first)),
         }
-        Ok((blocks, at))
+        Ok((self.unsealed(view, shard, blocks)?, at))
     }
 }
 

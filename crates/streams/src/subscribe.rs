@@ -16,7 +16,8 @@ use crate::consumer::{ConsumerInfo, ConsumerStatus};
 use crate::facts::ConsumerNotFound;
 use crate::iterator::{IteratorError, IteratorRequest};
 use crate::open::Streams;
-use crate::read::{Bound, Onward, Records};
+use crate::read::{Bound, Onward, Records, Unread};
+use crate::unseal::SealedRecord;
 use crate::view::{ShardView, StreamView};
 use rheos_types::limits::{Call, GET_RECORDS_COUNT, Profile, SUBSCRIBE_AGAIN_MS};
 use rheos_types::{ConsumerArn, SequenceNumber, ShardId, ShardKey};
@@ -79,6 +80,9 @@ pub enum SubscriptionEnd {
     /// The log could not read it.
     #[error(transparent)]
     Read(rheos_log::ReadError),
+    /// The next record cannot be opened.
+    #[error(transparent)]
+    Sealed(Box<SealedRecord>),
 }
 
 /// A consumer's place in a shard.
@@ -228,8 +232,9 @@ impl Streams {
             |next, last_time_ms: Option<u64>| continuation(&shard, next, last_time_ms.map(|ms| ms / 1000), now_s);
         let event = self.read(&view, &shard, subscription.position, bound, onward).await;
         let event = event.map_err(|error| match error {
-            rheos_log::ReadError::UnknownShard => subscription.gone(),
-            error => SubscriptionEnd::Read(error),
+            Unread::Log(rheos_log::ReadError::UnknownShard) => subscription.gone(),
+            Unread::Log(error) => SubscriptionEnd::Read(error),
+            Unread::Sealed(sealed) => SubscriptionEnd::Sealed(sealed),
         })?;
         subscription.position = event.next();
         subscription.last_time_ms = event.last_time_ms().or(subscription.last_time_ms);

@@ -13,6 +13,7 @@ use crate::catalog::{
 };
 use crate::facts::{ConsumerNotFound, NotActive, ShardIdInvalid, StreamNotFound, TooOften};
 use crate::history::History;
+use crate::keys::{KeyService, StreamKeys};
 use rheos_log::{Key, Observer, Transaction, Versioned};
 use rheos_types::limits::{LimitError, Limits};
 use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
@@ -66,6 +67,7 @@ pub(crate) struct StreamView {
     pub(crate) unreadable_limits: Option<LimitError>,
     /// Calls on the stream, those on its shards apart.
     pub(crate) calls: Arc<CallBuckets>,
+    pub(crate) keys: StreamKeys,
     /// All shards there are, by id.
     pub(crate) shards: ShardViews,
     /// Those that take records, by hash range. They cover the key space, except between two steps of a reshard that a
@@ -86,10 +88,14 @@ pub(crate) struct StreamMemory {
 impl StreamView {
     fn new(
         mut draft: Draft,
-        (namespace, name): (Namespace, StreamName),
+        name: (Namespace, StreamName),
         (version, record): (u64, StreamRecord),
         default: &Arc<Limits>,
+        service: &dyn KeyService,
     ) -> Self {
+        let before = draft.base.as_ref().map(|base| base.keys.clone()).unwrap_or_default();
+        let keys = StreamKeys::of(&name, record.uid, &record.encryption, &before, service);
+        let (namespace, name) = name;
         let (limits, unreadable_limits) = match record.tags.get(LIMITS_TAG).map(|tag| Limits::of_tag(tag, default)) {
             None => (default.clone(), None),
             Some(Ok(limits)) => (Arc::new(limits), None),
@@ -99,7 +105,20 @@ impl StreamView {
         let memory = draft.base.as_ref().map(|base| base.memory.clone()).unwrap_or_default();
         let consumers = draft.consumers();
         let (shards, open) = draft.shards();
-        Self { namespace, name, version, record, limits, unreadable_limits, calls, shards, open, consumers, memory }
+        Self {
+            namespace,
+            name,
+            version,
+            record,
+            limits,
+            unreadable_limits,
+            calls,
+            keys,
+            shards,
+            open,
+            consumers,
+            memory,
+        }
     }
 
     /// When what is under way in it and in its consumers is due, in no order.
@@ -185,9 +204,9 @@ impl StreamView {
 }
 
 /// All streams.
-#[derive(Debug)]
 pub(crate) struct Views {
     default_limits: Arc<Limits>,
+    key_service: Arc<dyn KeyService>,
     state: RwLock<State>,
     /// Told when a stream has something pending that it had not before.
     sooner: Notify,
@@ -312,8 +331,9 @@ impl Draft {
 }
 
 impl Views {
-    pub(crate) fn new(default_limits: Limits) -> Self {
-        Self { default_limits: Arc::new(default_limits), state: RwLock::default(), sooner: Notify::new() }
+    pub(crate) fn new(default_limits: Limits, key_service: Arc<dyn KeyService>) -> Self {
+        let (default_limits, state, sooner) = (Arc::new(default_limits), RwLock::default(), Notify::new());
+        Self { default_limits, key_service, state, sooner }
     }
 
     /// The stream of this name, whatever its status.
@@ -453,7 +473,7 @@ impl Views {
         for (uid, mut draft) in drafts {
             match (draft.name.take(), draft.record.take()) {
                 (Some(name), Some(record)) => {
-                    there.push(StreamView::new(draft, name, record, &self.default_limits));
+                    there.push(StreamView::new(draft, name, record, &self.default_limits, &*self.key_service));
                 }
                 _ => gone.push(uid),
             }

@@ -61,6 +61,8 @@ pub const SUBSCRIPTION_LIFE_MS: u64 = 300_000;
 pub const SUBSCRIBE_AGAIN_MS: u64 = 5_000;
 /// The highest limit that DescribeLimits can tell; no limit is told as this (A: the model's range of ShardLimit).
 pub const HIGHEST_LIMIT_TOLD: u32 = 1_000_000;
+/// Data keys of one stream, at most: one for each key that it was ever encrypted under. So that its record stays small.
+pub const DATA_KEYS: usize = 500;
 
 /// Which of the service's artificial limits hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -213,6 +215,8 @@ limits! {
     shard_count_updates_per_day: u32, Stream, 10, HIGHEST_PER_DAY, "UpdateShardCount calls on one stream in 24 hours.";
     // A §5.10.
     mode_switches_per_day: u32, Stream, 2, HIGHEST_PER_DAY, "Switches of one stream's mode in 24 hours.";
+    // A §5.10 and §13.
+    encryption_changes_per_day: u32, Stream, 25, HIGHEST_PER_DAY, "Starts of one stream's encryption in 24 hours, and as many stops.";
 }
 
 /// Makes [`Call`] and [`CallRates::AWS`] from one table.

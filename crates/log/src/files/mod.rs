@@ -19,7 +19,7 @@ pub trait Files: Send + Sync + 'static {
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-    /// Makes a new, empty file; one that exists is an error.
+    /// Makes a new, empty file, for the owner alone; one that exists is an error.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Renames a file, replacing the target. Durable once the directory is synced.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;

@@ -6,7 +6,7 @@ use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::fs;
 use std::io;
 use std::num::NonZeroU64;
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -42,7 +42,8 @@ impl Files for SystemFiles {
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(SystemFile(fs::OpenOptions::new().read(true).write(true).create_new(true).open(path)?)))
+        let mut options = fs::OpenOptions::new();
+        Ok(Arc::new(SystemFile(options.read(true).write(true).create_new(true).mode(0o600).open(path)?)))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

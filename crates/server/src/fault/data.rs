@@ -47,7 +47,7 @@ pub(crate) fn entry_failed(failure: &Failure) -> EntryFault {
                 EntryFault::internal()
             }
         },
-        Failure::NoOpenShard => EntryFault::internal(),
+        Failure::NoOpenShard | Failure::Key(_) => EntryFault::internal(),
     }
 }
 
@@ -67,6 +67,7 @@ impl From<PutError> for Fault {
             PutError::NoOpenShard => {
                 Self::new(ErrorCode::InternalFailureException, INTERNAL_FAILURE).because(PutError::NoOpenShard)
             }
+            PutError::Key(fact) => fact.into(),
             PutError::Log(error) => log_fault(error, ErrorCode::ProvisionedThroughputExceeded),
         }
     }
@@ -86,6 +87,7 @@ impl From<PutRecordsError> for Fault {
             PutRecordsError::TooLarge { bytes: _, limit_bytes } => {
                 Self::invalid(format!("Records size exceeds {} MB limit", limit_bytes >> 20))
             }
+            PutRecordsError::Key(fact) => fact.into(),
             PutRecordsError::Log(error) => log_fault(error, ErrorCode::ProvisionedThroughputExceeded),
         }
     }
@@ -183,6 +185,7 @@ impl From<ReadError> for Fault {
             ReadError::NotFound(fact) => fact.into(),
             ReadError::Throttled(fact @ RateExceeded { .. }) => fact.into(),
             ReadError::Read(error) => error.into(),
+            ReadError::Sealed(sealed) => (*sealed).into(),
         }
     }
 }
@@ -210,6 +213,7 @@ impl From<SubscriptionEnd> for Fault {
             SubscriptionEnd::Shard { consumer, shard } => {
                 ShardNotFound { namespace: consumer.namespace, stream: consumer.stream, shard }.into()
             }
+            SubscriptionEnd::Sealed(sealed) => (*sealed).into(),
             SubscriptionEnd::Read(error) => {
                 let Self { body, cause } = error.into();
                 // The one code among those that an event may carry.

@@ -63,6 +63,7 @@ impl From<RequestError> for Fault {
             RequestError::FilterNeeds { filter, member } => {
                 Self::invalid(format!("{member} must be provided when the type of ShardFilter is {filter}."))
             }
+            RequestError::NoEncryption => Self::invalid("EncryptionType has to be KMS."),
             RequestError::WouldHaveSucceeded => {
                 let message =
                     "Request would have succeeded, but was rejected because the DryRun parameter was specified.";

@@ -89,7 +89,7 @@ impl From<ModeError> for Fault {
 }
 
 /// `operation` has been called as often as it may be in 24 hours. The text is our own: the service's is not known.
-fn too_often(TooOften { namespace, stream, limit }: &TooOften, operation: &str) -> Fault {
+pub(super) fn too_often(TooOften { namespace, stream, limit }: &TooOften, operation: &str) -> Fault {
     let message = format!(
         "{operation} can be called {limit} times in a rolling 24-hour period for a stream. Stream {stream} under account {} \
          has reached this limit.",

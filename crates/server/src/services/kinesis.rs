@@ -34,6 +34,8 @@ pub(crate) mod put_resource_policy;
 pub(crate) mod register_stream_consumer;
 pub(crate) mod remove_tags_from_stream;
 pub(crate) mod split_shard;
+pub(crate) mod start_stream_encryption;
+pub(crate) mod stop_stream_encryption;
 pub(crate) mod subscribe_to_shard;
 pub(crate) mod tag_resource;
 pub(crate) mod untag_resource;

@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that finds nothing has failed")]
 
 mod consumers;
+mod encryption;
 mod requests;
 mod resources;
 mod shape;
@@ -70,6 +71,7 @@ fn rows(past: &Past) -> Vec<Row> {
     rows.extend(state::reads(&past.iterator_of_nothing, &past.old_iterator));
     rows.extend(consumers::rows(past));
     rows.extend(resources::rows(past));
+    rows.extend(encryption::encryption());
     rows
 }
 

@@ -4,6 +4,7 @@ mod accounts;
 mod appending;
 mod calls;
 mod consumers;
+mod encryption;
 mod iterators;
 mod lifecycle;
 mod listings;
@@ -19,6 +20,7 @@ mod subscribing;
 use crate::*;
 use rheos_log::{Log, memory_log};
 use rheos_types::limits::Profile;
+use rheos_types::seal::RootKey;
 use rheos_types::{
     AccountId, Clock, Namespace, Random, Region, ResourceArn, SequenceNumber, ShardId, StreamArn, StreamName,
 };
@@ -77,6 +79,7 @@ pub(crate) struct Bench {
     pub(crate) ns: Namespace,
     config: Config,
     random: Arc<Counting>,
+    pub(crate) root: Arc<RootKey>,
 }
 
 impl Bench {
@@ -95,16 +98,21 @@ impl Bench {
             Arc::new(ManualClock { wall_ms: AtomicU64::new(START_MS), monotonic_ms: AtomicU64::new(1_000_000) });
         let log = memory_log(clock.clone());
         let random = Arc::new(Counting::default());
-        let streams = Streams::open(log.clone(), clock.clone(), random.clone(), config).await.unwrap();
+        let root = Arc::new(RootKey::new(&[7; 32]));
+        let streams = Streams::open(log.clone(), clock.clone(), random.clone(), root.clone(), config).await.unwrap();
         let ns =
             Namespace { account: AccountId::new("000000000000").unwrap(), region: Region::new("us-east-1").unwrap() };
-        Self { clock, log, streams: Arc::new(streams), ns, config, random }
+        Self { clock, log, streams: Arc::new(streams), ns, config, random, root }
     }
 
     /// Opens the log's streams anew: all that is not in the log is gone.
     pub(crate) async fn restart(&mut self) {
-        let streams = Streams::open(self.log.clone(), self.clock.clone(), self.random.clone(), self.config).await;
-        self.streams = Arc::new(streams.unwrap());
+        self.streams = Arc::new(self.reopen().await.unwrap());
+    }
+
+    pub(crate) async fn reopen(&self) -> Result<Streams, OpenError> {
+        let (log, clock, random) = (self.log.clone(), self.clock.clone(), self.random.clone());
+        Streams::open(log, clock, random, self.root.clone(), self.config).await
     }
 
     /// Lets all that is under way come to its end.

@@ -104,6 +104,7 @@ async fn an_entry_that_cannot_be_read_keeps_the_streams_closed() {
     let transaction = rheos_log::Transaction { changes: vec![damage], ..Default::default() };
     let log = memory_log(bench.clock.clone());
     log.commit(vec![transaction]).await.unwrap()[0].as_ref().unwrap();
-    let opened = Streams::open(log, bench.clock.clone(), elsewhere.random.clone(), Config::default()).await;
+    let (clock, random, root) = (bench.clock.clone(), elsewhere.random.clone(), bench.root.clone());
+    let opened = Streams::open(log, clock, random, root, Config::default()).await;
     assert!(matches!(opened, Err(OpenError::Damaged { key: named }) if named == key.as_str()));
 }

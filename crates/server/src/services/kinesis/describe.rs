@@ -6,8 +6,8 @@ use rheos_streams::{
 use rheos_types::{HashRange, StreamArn};
 use rheos_wire::Timestamp;
 use rheos_wire::generated::{
-    self as model, Consumer, EnhancedMetrics, HashKeyRange, RecordDistributionStrategy, SequenceNumberRange, Shard,
-    StreamMode, StreamModeDetails, StreamStatus, WarmThroughputObject,
+    self as model, Consumer, EncryptionType, EnhancedMetrics, HashKeyRange, RecordDistributionStrategy,
+    SequenceNumberRange, Shard, StreamMode, StreamModeDetails, StreamStatus, WarmThroughputObject,
 };
 
 use super::{number, timestamp};
@@ -71,6 +71,16 @@ pub(super) fn warm(warm: WarmThroughput) -> WarmThroughputObject {
 /// When a stream was created: to the second, as the service tells it and takes it back in ListShards.
 pub(super) fn created(stream: &StreamInfo) -> Timestamp {
     timestamp(stream.created_ms / 1000 * 1000)
+}
+
+/// What is said of records that are sealed, where nothing is said of others.
+pub(super) fn of_record(sealed: bool) -> Option<EncryptionType> {
+    sealed.then_some(EncryptionType::Kms)
+}
+
+/// What a description says of the records to come.
+pub(super) fn encryption(stream: &StreamInfo) -> Option<EncryptionType> {
+    Some(if stream.key_id.is_some() { EncryptionType::Kms } else { EncryptionType::None })
 }
 
 /// No metrics of single shards.

@@ -1,6 +1,6 @@
 //! DescribeStream.
 
-use rheos_wire::generated::{DescribeStreamInput, DescribeStreamOutput, EncryptionType, StreamDescription};
+use rheos_wire::generated::{DescribeStreamInput, DescribeStreamOutput, StreamDescription};
 
 use super::naming::target;
 use super::{Kinesis, count, describe, number};
@@ -26,8 +26,8 @@ pub(crate) async fn run(
         retention_period_hours: number(stream.retention_hours),
         stream_creation_timestamp: describe::created(stream),
         enhanced_monitoring: describe::no_enhanced_monitoring(),
-        encryption_type: Some(EncryptionType::None),
-        key_id: None,
+        encryption_type: describe::encryption(stream),
+        key_id: stream.key_id.clone(),
     };
     Ok(DescribeStreamOutput { stream_description })
 }

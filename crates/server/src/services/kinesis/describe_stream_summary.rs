@@ -1,8 +1,6 @@
 //! DescribeStreamSummary.
 
-use rheos_wire::generated::{
-    DescribeStreamSummaryInput, DescribeStreamSummaryOutput, EncryptionType, StreamDescriptionSummary,
-};
+use rheos_wire::generated::{DescribeStreamSummaryInput, DescribeStreamSummaryOutput, StreamDescriptionSummary};
 
 use super::naming::target;
 use super::{Kinesis, describe, number};
@@ -24,8 +22,8 @@ pub(crate) async fn run(
         retention_period_hours: number(stream.retention_hours),
         stream_creation_timestamp: describe::created(&stream),
         enhanced_monitoring: describe::no_enhanced_monitoring(),
-        encryption_type: Some(EncryptionType::None),
-        key_id: None,
+        encryption_type: describe::encryption(&stream),
+        key_id: stream.key_id.clone(),
         open_shard_count: number(stream.open_shards),
         consumer_count: Some(number(stream.consumers)),
         channel_count: Some(0),

@@ -4,6 +4,7 @@
 use rheos_streams::ConsumerInfo;
 use rheos_types::{AccountId, ConsumerArn, ConsumerName, Region, ResourceArn, StreamArn, StreamId, StreamName};
 use rheos_wire::Operation;
+use rheos_wire::generated::EncryptionType;
 
 use super::Kinesis;
 use crate::auth::Caller;
@@ -44,6 +45,8 @@ pub(crate) enum RequestError {
     OtherAccount { principal: String, action: &'static str, resource: String },
     /// A filter without what it filters by.
     FilterNeeds { filter: &'static str, member: &'static str },
+    /// Start- and StopStreamEncryption: a type that is no encryption.
+    NoEncryption,
     /// `DryRun`: it would have succeeded.
     WouldHaveSucceeded,
 }
@@ -232,6 +235,14 @@ fn require_own(
         return Err(RequestError::OtherRegion { arn: stream.clone(), region: caller.namespace.region.clone() });
     }
     Ok(())
+}
+
+/// The model has a type that says that there is no encryption, which can be neither started nor stopped.
+pub(super) fn check_encryption_type(encryption: EncryptionType) -> Result<(), RequestError> {
+    match encryption {
+        EncryptionType::Kms => Ok(()),
+        EncryptionType::None => Err(RequestError::NoEncryption),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, text};
+use super::{Kinesis, describe, text};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -31,6 +31,7 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, 
     let stored = kinesis.streams.put_record(&caller.namespace, &stream, entry, ordering).await?;
     let mut out = Vec::with_capacity(128);
     let (shard, number) = (stored.shard.to_string(), stored.sequence_number.digits());
-    in_format!(protocol, write_put_record(&mut out, &shard, text(&number), None));
+    let encryption = describe::of_record(stored.sealed);
+    in_format!(protocol, write_put_record(&mut out, &shard, text(&number), encryption));
     Ok(out.into())
 }

@@ -8,7 +8,7 @@ use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, text};
+use super::{Kinesis, describe, text};
 use crate::auth::Caller;
 use crate::chaos::{EntryFaults, EntryRefusal};
 use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits, injected_entry};
@@ -86,7 +86,9 @@ fn write<F: Format>(
             Outcome::Failed(failure) => push_fault(&mut writer, &entry_failed(failure)),
         }
     }
-    writer.finish(None);
+    // Of the records that were stored; one answer has room for one.
+    let sealed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Stored(stored) if stored.sealed));
+    writer.finish(describe::of_record(sealed));
     out.into()
 }
 

@@ -3,7 +3,7 @@
 use rheos_streams::{Onward, Records};
 use rheos_wire::codec::{ChildShardRef, Format, RecordFields, RecordsWriter};
 
-use super::{text, timestamp};
+use super::{describe, text, timestamp};
 
 /// What a record takes apart from its data: the names of its members, its sequence number, its time, its key.
 const RECORD_OVERHEAD: usize = 200;
@@ -22,7 +22,7 @@ pub(super) fn write<F: Format, N>(
             arrival: timestamp(record.time_ms),
             data: record.data,
             partition_key: record.partition_key,
-            encryption: None,
+            encryption: describe::of_record(record.sealed),
         });
     }
     let behind = i64::try_from(records.millis_behind_latest).unwrap_or(i64::MAX);
