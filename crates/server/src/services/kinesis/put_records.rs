@@ -69,6 +69,8 @@ fn write<F: Format>(
     let mut ids = ShardIds::default();
     let mut refused = refused.iter().copied();
     let mut outcomes = outcomes.iter();
+    // Whether any of the records that were stored is: the answer says it once for all.
+    let mut sealed = false;
     loop {
         if let Some(refusal) = refused.next().flatten() {
             push_fault(&mut writer, &injected_entry(refusal));
@@ -76,18 +78,19 @@ fn write<F: Format>(
         }
         let Some(outcome) = outcomes.next() else { break };
         match outcome {
-            Outcome::Stored(stored) => writer.push(PutOutcome::Stored {
-                shard_id: ids.text(stored.shard),
-                sequence_number: text(&stored.sequence_number.digits()),
-            }),
+            Outcome::Stored(stored) => {
+                sealed |= stored.sealed;
+                writer.push(PutOutcome::Stored {
+                    shard_id: ids.text(stored.shard),
+                    sequence_number: text(&stored.sequence_number.digits()),
+                });
+            }
             Outcome::Throttled { shard } => {
                 push_fault(&mut writer, &entry_throttled(&caller.namespace, stream, *shard))
             }
             Outcome::Failed(failure) => push_fault(&mut writer, &entry_failed(failure)),
         }
     }
-    // Of the records that were stored; one answer has room for one.
-    let sealed = outcomes.iter().any(|outcome| matches!(outcome, Outcome::Stored(stored) if stored.sealed));
     writer.finish(describe::of_record(sealed));
     out.into()
 }
