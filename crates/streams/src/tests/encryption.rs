@@ -205,7 +205,11 @@ async fn a_reshard_seals_anew_what_it_routes_again() {
     let data = ["low", "high"];
     let entries = data.map(|d| Entry { data: d.as_bytes(), partition_key: Some("k"), explicit_hash_key: None });
     let mut outcomes = [Outcome::Failed(Failure::NoOpenShard), Outcome::Failed(Failure::NoOpenShard)];
-    bench.streams.append(before, &entries, crate::append::Routes::Keys(&[HashKey(5), HashKey(5000)]), &mut outcomes).await.unwrap();
+    bench
+        .streams
+        .append(before, &entries, crate::append::Routes::Keys(&[HashKey(5), HashKey(5000)]), &mut outcomes)
+        .await
+        .unwrap();
     assert!(outcomes.iter().all(|outcome| matches!(outcome, Outcome::Stored(stored) if stored.sealed)));
     for (shard, text) in [("0", "before"), ("1", "low"), ("2", "high")] {
         assert_eq!(bench.sealed(&a, shard).await, [(text.to_owned(), true)]);
