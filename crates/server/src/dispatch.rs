@@ -91,6 +91,9 @@ pub(crate) async fn dispatch(
         O::RegisterStreamConsumer => change!(register_stream_consumer),
         O::RemoveTagsFromStream => change!(remove_tags_from_stream),
         O::SplitShard => change!(split_shard),
+        O::UpdateMaxRecordSize => change!(update_max_record_size),
+        O::DisableEnhancedMonitoring => change!(disable_enhanced_monitoring),
+        O::EnableEnhancedMonitoring => change!(enable_enhanced_monitoring),
         O::DeleteResourcePolicy => change!(delete_resource_policy),
         O::PutResourcePolicy => change!(put_resource_policy),
         O::UntagResource => change!(untag_resource),
@@ -112,8 +115,6 @@ pub(crate) async fn dispatch(
         | O::DeleteQueue
         | O::DescribeChannel
         | O::DescribeQueue
-        | O::DisableEnhancedMonitoring
-        | O::EnableEnhancedMonitoring
         | O::ListChannels
         | O::ListQueues
         | O::ReceiveDeadLetterQueueRecords
@@ -121,7 +122,6 @@ pub(crate) async fn dispatch(
         | O::RestoreDeadLetterQueueRecords
         | O::UpdateChannel
         | O::UpdateDeadLetterQueueRecordsVisibility
-        | O::UpdateMaxRecordSize
         | O::UpdateQueue
         | O::UpdateQueueRecordsVisibility => Err(ErrorBody::not_implemented(operation).into()),
     }

@@ -13,6 +13,7 @@
 //! A field is added with `#[serde(default)]`; one is never renamed or given another meaning.
 
 use crate::history::History;
+use crate::monitoring::ShardMetric;
 use bytes::Bytes;
 use rheos_log::{Change, Condition, Key};
 use rheos_types::{
@@ -21,7 +22,7 @@ use rheos_types::{
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 pub(crate) const STREAMS: &str = "stream/";
@@ -145,6 +146,9 @@ pub(crate) struct StreamRecord {
     /// When its mode was switched lately.
     #[serde(default)]
     pub(crate) mode_switches: History,
+    /// Which metrics of its shards it has.
+    #[serde(default)]
+    pub(crate) shard_metrics: BTreeSet<ShardMetric>,
 }
 
 impl StreamRecord {

@@ -15,7 +15,7 @@ use crate::warm::WarmRefusal;
 use rheos_log::{Change, Condition, Key, LogError, Transaction};
 use rheos_types::limits::{DEFAULT_MAX_RECORD_KIB, DEFAULT_RETENTION_HOURS, DEFAULT_SHARDS};
 use rheos_types::{HashRange, Namespace, ShardId, ShardKey, StreamName};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How often a creation is decided again because something came between.
 const ATTEMPTS: usize = 16;
@@ -178,6 +178,7 @@ impl Streams {
             distribution: request.distribution,
             warm_mibps: request.warm_mibps.filter(|mibps| *mibps > 0),
             mode_switches: History::default(),
+            shard_metrics: BTreeSet::new(),
         };
         let mut changes = vec![put(stream_key(namespace, request.name), &record)];
         for (number, (key, range)) in (0..).zip(keys.into_iter().zip(HashRange::uniform(shards))) {

@@ -2,10 +2,12 @@
 
 use crate::catalog::{Distribution, Mode, Status};
 use crate::facts::{OverOnDemandLimit, OverShardLimit, ShardIdInvalid, StreamNotFound};
+use crate::monitoring::ShardMetric;
 use crate::open::Streams;
 use crate::view::{ShardView, StreamView};
 use rheos_types::limits::DESCRIBE_STREAM_SHARDS;
 use rheos_types::{HashRange, Namespace, SequenceNumber, ShardId, StreamId, StreamName};
+use std::collections::BTreeSet;
 
 /// A stream, without its shards.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct StreamInfo {
     pub max_record_kib: u32,
     /// How many shards take records.
     pub open_shards: u32,
+    /// Which metrics of its shards it has.
+    pub shard_metrics: BTreeSet<ShardMetric>,
     /// How many consumers it has, whatever their status.
     pub consumers: u32,
     /// The key under which new records are sealed, as it was named; `None`: they are not sealed.
@@ -66,6 +70,7 @@ impl StreamInfo {
             retention_hours: record.retention_hours,
             created_ms: record.created_ms,
             max_record_kib: record.max_record_kib,
+            shard_metrics: record.shard_metrics.clone(),
             consumers: view.consumers.len() as u32,
             open_shards: view.listed_open() as u32,
             distribution: record.distribution,

@@ -1,8 +1,8 @@
 //! The verbs that change and describe streams.
 
 use rheos_streams::{
-    CreateError, DeleteError, DescribeError, ListShardsError, MergeError, ProvisionedStream, RetentionError,
-    SplitError, TagError, TagRefusal,
+    CreateError, DeleteError, DescribeError, ListShardsError, MergeError, MonitoringError, ProvisionedStream,
+    RecordSizeError, RetentionError, SplitError, TagError, TagRefusal,
 };
 use rheos_types::{ConsumerName, Namespace, ResourceArn, StreamName};
 use rheos_wire::ErrorCode;
@@ -112,6 +112,26 @@ impl From<ListShardsError> for Fault {
             ListShardsError::NotActive(fact) => fact.into(),
             ListShardsError::Shard(fact) => fact.into(),
             ListShardsError::Token(error) => error.into(),
+        }
+    }
+}
+
+impl From<MonitoringError> for Fault {
+    fn from(error: MonitoringError) -> Self {
+        match error {
+            MonitoringError::NotFound(fact) => fact.into(),
+            MonitoringError::NotActive(fact) => fact.into(),
+            MonitoringError::Log(error) => error.into(),
+        }
+    }
+}
+
+impl From<RecordSizeError> for Fault {
+    fn from(error: RecordSizeError) -> Self {
+        match error {
+            RecordSizeError::NotFound(fact) => fact.into(),
+            RecordSizeError::NotActive(fact) => fact.into(),
+            RecordSizeError::Log(error) => error.into(),
         }
     }
 }

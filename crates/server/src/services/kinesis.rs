@@ -3,6 +3,7 @@
 
 mod describe;
 mod dry_run;
+mod monitoring;
 mod naming;
 pub(crate) mod rate;
 mod records;
@@ -18,6 +19,8 @@ pub(crate) mod describe_limits;
 pub(crate) mod describe_stream;
 pub(crate) mod describe_stream_consumer;
 pub(crate) mod describe_stream_summary;
+pub(crate) mod disable_enhanced_monitoring;
+pub(crate) mod enable_enhanced_monitoring;
 pub(crate) mod get_records;
 pub(crate) mod get_resource_policy;
 pub(crate) mod get_shard_iterator;
@@ -40,6 +43,7 @@ pub(crate) mod subscribe_to_shard;
 pub(crate) mod tag_resource;
 pub(crate) mod untag_resource;
 pub(crate) mod update_account_settings;
+pub(crate) mod update_max_record_size;
 pub(crate) mod update_shard_count;
 pub(crate) mod update_stream_mode;
 pub(crate) mod update_stream_record_distribution_strategy;

@@ -10,6 +10,7 @@ mod consumers;
 mod encryption;
 mod requests;
 mod resources;
+mod settings;
 mod shape;
 mod state;
 
@@ -72,6 +73,7 @@ fn rows(past: &Past) -> Vec<Row> {
     rows.extend(consumers::rows(past));
     rows.extend(resources::rows(past));
     rows.extend(encryption::encryption());
+    rows.extend(settings::rows());
     rows
 }
 
@@ -126,6 +128,7 @@ async fn what_is_under_way_is_not_disturbed() {
     }
     check(&server, consumers::under_way()).await;
     check(&server, resources::under_way(creating, deleting)).await;
+    check(&server, settings::under_way()).await;
     server.stop().await;
 }
 

@@ -6,6 +6,7 @@ mod accounts;
 mod consumers;
 mod ids;
 mod resources;
+mod settings;
 
 use rheos_testkit::{Call, Home, TestServer};
 use serde_json::{Value, json};

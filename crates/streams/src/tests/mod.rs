@@ -14,6 +14,7 @@ mod reading;
 mod resharding;
 mod restarts;
 mod retention;
+mod settings;
 mod shard_counts;
 mod subscribing;
 

@@ -6,8 +6,8 @@ use rheos_streams::{
 use rheos_types::{HashRange, StreamArn};
 use rheos_wire::Timestamp;
 use rheos_wire::generated::{
-    self as model, Consumer, EncryptionType, EnhancedMetrics, HashKeyRange, RecordDistributionStrategy,
-    SequenceNumberRange, Shard, StreamMode, StreamModeDetails, StreamStatus, WarmThroughputObject,
+    self as model, Consumer, EncryptionType, HashKeyRange, RecordDistributionStrategy, SequenceNumberRange, Shard,
+    StreamMode, StreamModeDetails, StreamStatus, WarmThroughputObject,
 };
 
 use super::{number, timestamp};
@@ -81,11 +81,6 @@ pub(super) fn of_record(sealed: bool) -> Option<EncryptionType> {
 /// What a description says of the records to come.
 pub(super) fn encryption(stream: &StreamInfo) -> Option<EncryptionType> {
     Some(if stream.key_id.is_some() { EncryptionType::Kms } else { EncryptionType::None })
-}
-
-/// No metrics of single shards.
-pub(super) fn no_enhanced_monitoring() -> Vec<EnhancedMetrics> {
-    vec![EnhancedMetrics { shard_level_metrics: Some(Vec::new()) }]
 }
 
 /// What an account has committed itself to.

@@ -18,8 +18,9 @@ pub(crate) async fn run(
         open_shard_count: number(limits.open_shards),
         on_demand_stream_count: number(limits.on_demand_streams),
         on_demand_stream_count_limit: told(limits.on_demand_stream_limit),
-        channel_count: None,
-        channel_count_limit: None,
+        // There are no channels, and there can be none.
+        channel_count: Some(0),
+        channel_count_limit: Some(0),
     })
 }
 

@@ -3,7 +3,7 @@
 use rheos_wire::generated::{DescribeStreamInput, DescribeStreamOutput, StreamDescription};
 
 use super::naming::target;
-use super::{Kinesis, count, describe, number};
+use super::{Kinesis, count, describe, monitoring, number};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -25,7 +25,7 @@ pub(crate) async fn run(
         has_more_shards: described.has_more,
         retention_period_hours: number(stream.retention_hours),
         stream_creation_timestamp: describe::created(stream),
-        enhanced_monitoring: describe::no_enhanced_monitoring(),
+        enhanced_monitoring: monitoring::described(&stream.shard_metrics),
         encryption_type: describe::encryption(stream),
         key_id: stream.key_id.clone(),
     };

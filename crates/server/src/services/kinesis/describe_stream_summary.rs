@@ -3,7 +3,7 @@
 use rheos_wire::generated::{DescribeStreamSummaryInput, DescribeStreamSummaryOutput, StreamDescriptionSummary};
 
 use super::naming::target;
-use super::{Kinesis, describe, number};
+use super::{Kinesis, describe, monitoring, number};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -21,7 +21,7 @@ pub(crate) async fn run(
         stream_mode_details: Some(describe::mode(stream.mode)),
         retention_period_hours: number(stream.retention_hours),
         stream_creation_timestamp: describe::created(&stream),
-        enhanced_monitoring: describe::no_enhanced_monitoring(),
+        enhanced_monitoring: monitoring::described(&stream.shard_metrics),
         encryption_type: describe::encryption(&stream),
         key_id: stream.key_id.clone(),
         open_shard_count: number(stream.open_shards),
