@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use rheos_wire::shape::{Kind, Shape};
-use rheos_wire::{Operation, Protocol};
+use rheos_wire::{ErrorCode, Operation, Protocol};
 use serde_json::{Value, json};
 
 use crate::{Answer, Call, Frame};
@@ -30,7 +30,12 @@ pub(crate) fn note(call: &Call, answer: &Answer) {
         && let Some((operation, protocol, body)) = call.asked()
     {
         let said = answer.value();
-        add(record, operation, protocol, &members(operation.input(), &body), answer.status, &errors(&said));
+        let mut errors = errors(&said);
+        // Of faults on purpose only the one counts that a server in good health has no other cause for.
+        if !answer.header("x-rheos-chaos").is_empty() {
+            errors.retain(|error| *error == ErrorCode::InternalFailureException.wire_name());
+        }
+        add(record, operation, protocol, &members(operation.input(), &body), answer.status, &errors);
     }
 }
 

@@ -3,6 +3,7 @@
 mod dependencies;
 mod licences;
 mod sources;
+mod traps;
 
 use anyhow::ensure;
 
@@ -13,6 +14,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
     let mut findings = dependencies::check(&dependencies::Graph::of(&metadata)?);
     findings.extend(licences::check(&metadata)?);
     findings.extend(sources::check(root())?);
+    findings.extend(traps::check(root())?);
     ensure!(findings.is_empty(), "{} finding(s):\n  {}", findings.len(), findings.join("\n  "));
     Ok(())
 }
