@@ -17,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let namespace = Namespace { account: AccountId::new("123456789012")?, region: Region::new("eu-west-1")? };
     let stream = StreamArn { namespace, name: StreamName::new("orders")? };
     let (data_key, _wrapped) = RootKey::new(&[7; 32]).make_data_key(b"", &SystemRandom);
-    for bytes in [100, 1024, 10 << 10, 1 << 20] {
+    for bytes in [100, 1024, 10 << 10] {
         let data = vec![7; bytes];
         let sealed_bytes = bytes + SEALED_OVERHEAD_BYTES;
         let capacity = sealed_bytes * RECORDS as usize;
