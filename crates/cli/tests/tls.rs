@@ -1,7 +1,12 @@
 //! The tools against a server with an authority of its own.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
-#![allow(dead_code, reason = "the module is shared; not every test uses all of it")]
+#![expect(
+    clippy::disallowed_methods,
+    clippy::let_underscore_must_use,
+    clippy::unwrap_used,
+    dead_code,
+    reason = "a real process is tested, by a part of the module that tests share"
+)]
 
 mod server;
 
