@@ -39,7 +39,11 @@ fn dice(state: &mut u64, bound: u64) -> u64 {
 
 async fn start(files: &SimFiles, directory: &Arc<TempDir>) -> TestServer {
     let home = Home::Simulated(files.clone(), directory.clone());
-    TestServer::start_with(home, |config| config.limits = rheos_types::limits::Profile::Open).await
+    let configure = |config: &mut rheos_server::Config| {
+        config.limits = rheos_types::limits::Profile::Open;
+        config.transition_ms = 5;
+    };
+    TestServer::start_with(home, configure).await
 }
 
 /// Writes until the log fails.
@@ -65,6 +69,53 @@ async fn write(server: &TestServer, round: u64, writer: usize) -> Sent {
         }
     }
     sent
+}
+
+/// Changes the number of shards, again and again.
+async fn scale(server: &TestServer, seed: u64) -> std::convert::Infallible {
+    let mut state = seed;
+    let mut connection = server.connect().await;
+    loop {
+        let target = 1 + dice(&mut state, 9);
+        let body = json!({"StreamName": STREAM, "TargetShardCount": target, "ScalingType": "UNIFORM_SCALING"});
+        connection.send(&server.bytes(&Call::new("UpdateShardCount", &body))).await;
+        // It is refused while the last change is under way, and once the log has failed.
+        if connection.answer().await.is_none() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    }
+}
+
+/// That the open shards cover the hash keys exactly once, are of one size, and that every shard that was left behind
+/// leads to others.
+async fn check_shards(server: &TestServer) {
+    server.wait_until_active(STREAM).await;
+    let page = server.ok("ListShards", &json!({"StreamName": STREAM})).await;
+    let shards = page["Shards"].as_array().expect("shards");
+    let number =
+        |range: &Value, end: &str| -> u128 { range[end].as_str().expect("a hash key").parse().expect("a number") };
+    let is_open = |shard: &&Value| shard["SequenceNumberRange"].get("EndingSequenceNumber").is_none();
+    let mut open: Vec<(u128, u128)> = shards
+        .iter()
+        .filter(is_open)
+        .map(|shard| &shard["HashKeyRange"])
+        .map(|range| (number(range, "StartingHashKey"), number(range, "EndingHashKey")))
+        .collect();
+    open.sort_unstable();
+    assert_eq!((open[0].0, open[open.len() - 1].1), (0, u128::MAX));
+    assert!(open.windows(2).all(|pair| pair[0].1 + 1 == pair[1].0), "{open:?}");
+    let sizes: Vec<u128> = open.iter().map(|(start, end)| end - start).collect();
+    let (least, most) = (sizes.iter().min(), sizes.iter().max());
+    assert!(least.zip(most).is_some_and(|(least, most)| most - least < 1 << 40), "{sizes:?}");
+    let parents: BTreeSet<&str> = shards
+        .iter()
+        .flat_map(|shard| [shard.get("ParentShardId"), shard.get("AdjacentParentShardId")])
+        .filter_map(|parent| parent?.as_str())
+        .collect();
+    let left = shards.iter().filter(|shard| !is_open(shard)).map(|shard| shard["ShardId"].as_str().expect("an id"));
+    left.for_each(|id| assert!(parents.contains(id), "{id} leads nowhere"));
+    assert!(parents.len() > 10, "hardly any shard was split or merged: {parents:?}");
 }
 
 /// Every record there is, as `shard/sequence number`. Panics on one that is there twice or out of order.
@@ -98,7 +149,7 @@ async fn read(server: &TestServer) -> BTreeMap<String, String> {
 }
 
 /// Runs the loop: how many acknowledged records were lost.
-async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
+async fn cuts(count: u64, seed: u64, ignore_syncs: bool, scales: bool) -> (usize, usize) {
     let mut state = seed;
     let mut files = SimFiles::new();
     let directory = Arc::new(TempDir::new().expect("a temporary directory"));
@@ -111,12 +162,19 @@ async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
         files.ignore_syncs(ignore_syncs);
         let server = start(&files, &directory).await;
         files.crash_at(files.operations() + 1 + dice(&mut state, 120));
-        let (a, b, c, d) = tokio::join!(
-            write(&server, round, 0),
-            write(&server, round, 1),
-            write(&server, round, 2),
-            write(&server, round, 3)
-        );
+        let writers = async {
+            tokio::join!(
+                write(&server, round, 0),
+                write(&server, round, 1),
+                write(&server, round, 2),
+                write(&server, round, 3)
+            )
+        };
+        let scaler = async { if scales { scale(&server, seed + round).await } else { std::future::pending().await } };
+        let (a, b, c, d) = tokio::select! {
+            known = writers => known,
+            never = scaler => match never {},
+        };
         for known in [a, b, c, d] {
             sent.acknowledged.extend(known.acknowledged);
             sent.unknown.extend(known.unknown);
@@ -126,6 +184,9 @@ async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
         files = files.crash(cut);
     }
     let server = start(&files, &directory).await;
+    if scales {
+        check_shards(&server).await;
+    }
     let found = read(&server).await;
     server.stop().await;
     let report =
@@ -140,15 +201,23 @@ async fn cuts(count: u64, seed: u64, ignore_syncs: bool) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_power_cut_loses_what_was_acknowledged() {
-    let (acknowledged, lost) = cuts(CUTS, 20_261_123, false).await;
+    let (acknowledged, lost) = cuts(CUTS, 20_261_123, false, false).await;
     assert_eq!(lost, 0, "of {acknowledged} acknowledged records");
     assert!(acknowledged > CUTS as usize * 20, "the writers hardly came to write: {acknowledged}");
+}
+
+/// Nor in the middle of splits and merges; and whatever was cut is finished.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_power_cut_in_a_change_of_shards_loses_anything() {
+    let (acknowledged, lost) = cuts(CUTS / 3, 20_261_124, false, true).await;
+    assert_eq!(lost, 0, "of {acknowledged} acknowledged records");
+    assert!(acknowledged > CUTS as usize * 5, "the writers hardly came to write: {acknowledged}");
 }
 
 /// The loop would notice a missing `fdatasync`.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_syncs_the_loop_fails() {
-    let broken = tokio::spawn(cuts(2, 7, true)).await;
+    let broken = tokio::spawn(cuts(2, 7, true, false)).await;
     let noticed = broken.map_or(true, |(_, lost)| lost > 0);
     assert!(noticed, "two power cuts without syncs lost nothing");
 }

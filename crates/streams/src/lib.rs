@@ -14,6 +14,8 @@
 //! * What takes time (CREATING, UPDATING, DELETING; retention) is written down as an intent with a due time and carried
 //!   out by [`Streams::tick`], the one step function that the server's ticker drives. A restart in the middle finds the
 //!   intent and finishes it.
+//! * Shards become others in one place, whoever wants it (`reshape.rs`): splits and merges by hand, changes of their
+//!   number (`plan.rs` says by which splits and merges), and the growth of streams on demand (`growth.rs`).
 //!
 //! # Invariants
 //! * A sealed record is opened below everything that reads, or not served.

@@ -14,7 +14,7 @@ pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
 pub(crate) use demo::{Application, ApplicationKind, Demo};
 pub(crate) use records::{Put, Tail};
 pub(crate) use serve::{Limits, LogCommand, LogFormat, Serve};
-pub(crate) use stream::{Create, Describe, List, Listing, Remove, StreamCommand};
+pub(crate) use stream::{Create, Describe, List, Listing, Remove, Scale, StreamCommand};
 
 const AFTER_HELP: &str = "\
 First steps:

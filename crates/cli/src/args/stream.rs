@@ -13,6 +13,8 @@ pub(crate) enum StreamCommand {
     Ls(List),
     /// Show one stream and its shards.
     Describe(Describe),
+    /// Give a stream another number of shards.
+    Scale(Scale),
     /// Remove a stream with everything in it.
     Rm(Remove),
 }
@@ -24,11 +26,36 @@ pub(crate) struct Create {
     /// Letters, digits, `_`, `.` and `-`; at most 128.
     pub(crate) name: String,
     /// How many shards it has at first.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..))]
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..), conflicts_with = "on_demand")]
     pub(crate) shards: i32,
+    /// Let the service decide how many shards it has: four at first, more as it is written to.
+    #[arg(long)]
+    pub(crate) on_demand: bool,
     /// Return when the stream can be used, not before.
     #[arg(long)]
     pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
+/// A stream to scale.
+#[derive(Args, Debug)]
+#[command(
+    after_long_help = "Splits and merges until the shards are that many, all of one size, and waits for it. With the
+limits of AWS, a stream grows to at most double and shrinks to no less than half at a time.
+
+Example:
+  rheos stream scale orders 8"
+)]
+pub(crate) struct Scale {
+    /// The stream.
+    pub(crate) name: String,
+    /// How many shards it is to have.
+    #[arg(value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) shards: i32,
+    /// Return at once; the service goes on.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
     #[command(flatten)]
     pub(crate) connect: Connect,
 }

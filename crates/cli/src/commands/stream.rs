@@ -1,16 +1,19 @@
-//! `rheos stream create|ls|describe|rm`.
+//! `rheos stream create|ls|describe|scale|rm`.
 
 use std::time::Duration;
 
 use aws_sdk_kinesis::primitives::DateTime;
-use aws_sdk_kinesis::types::{Shard, ShardIteratorType, StreamDescriptionSummary, StreamStatus, StreamSummary};
+use aws_sdk_kinesis::types::{
+    ScalingType, Shard, ShardIteratorType, StreamDescriptionSummary, StreamMode, StreamModeDetails, StreamStatus,
+    StreamSummary,
+};
 use serde_json::json;
 
-use crate::args::{Create, Describe, List, Listing, Remove, StreamCommand};
+use crate::args::{Create, Describe, List, Listing, Remove, Scale, StreamCommand};
 use crate::client::Service;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
-use crate::output::{self, Output, Style, Table};
+use crate::output::{self, Output, Screen, Style, Table};
 use crate::reader::list_shards;
 use crate::reader::time::{milliseconds, rfc3339};
 
@@ -26,21 +29,62 @@ pub(crate) async fn run(command: StreamCommand, out: &Output) -> Outcome {
         StreamCommand::Create(args) => create(args, out).await,
         StreamCommand::Ls(args) => ls(args, out).await,
         StreamCommand::Describe(args) => describe(args, out).await,
+        StreamCommand::Scale(args) => scale(args, out).await,
         StreamCommand::Rm(args) => rm(args, out).await,
     }
 }
 
 async fn create(args: Create, out: &Output) -> Outcome {
     let service = Service::connect(&args.connect).await?;
-    let request = service.client.create_stream().stream_name(&args.name).shard_count(args.shards);
+    let mut request = service.client.create_stream().stream_name(&args.name);
+    if args.on_demand {
+        // The one member that there is, is set.
+        let mode = StreamModeDetails::builder().stream_mode(StreamMode::OnDemand).build();
+        request = request.stream_mode_details(mode.map_err(|error| Failure::new(error.to_string()))?);
+    } else {
+        request = request.shard_count(args.shards);
+    }
     request.send().await.map_err(|e| Failure::service(format!("create {}", args.name), &service.endpoint, &e))?;
     if args.wait {
         wait_until_active(&service, &args.name).await?;
     }
-    let shards = if args.shards == 1 { String::from("1 shard") } else { format!("{} shards", args.shards) };
+    let how = if args.on_demand { String::from("on demand") } else { format!("with {}", shards(args.shards)) };
     let state = if args.wait { "created" } else { "is being created" };
-    out.note(&format!("{} {state} with {shards} at {}", args.name, service.endpoint));
+    out.note(&format!("{} {state} {how} at {}", args.name, service.endpoint));
     Ok(())
+}
+
+async fn scale(args: Scale, out: &Output) -> Outcome {
+    let service = Service::connect(&args.connect).await?;
+    let request = service.client.update_shard_count().stream_name(&args.name).target_shard_count(args.shards);
+    let answer = request.scaling_type(ScalingType::UniformScaling).send().await;
+    let answer = answer.map_err(|e| Failure::service(format!("scale {}", args.name), &service.endpoint, &e))?;
+    let before = answer.current_shard_count().unwrap_or_default();
+    if before == args.shards {
+        out.note(&format!("{} has {} already", args.name, shards(before)));
+        return Ok(());
+    }
+    if args.no_wait {
+        out.note(&format!("{} is being scaled from {before} to {}", args.name, shards(args.shards)));
+        return Ok(());
+    }
+    let mut screen = Screen::default();
+    let shown = wait_for(&service, &args.name, |summary| {
+        if out.progress_is_watched() {
+            let now = summary.open_shard_count();
+            let status = summary.stream_status();
+            screen.draw(out, &[format!("{} is {status}: {now} of {} open", args.name, shards(args.shards))]);
+        }
+    });
+    let waited = shown.await;
+    screen.clear(out);
+    waited?;
+    out.note(&format!("{} scaled from {before} to {}", args.name, shards(args.shards)));
+    Ok(())
+}
+
+fn shards(count: i32) -> String {
+    if count == 1 { String::from("1 shard") } else { format!("{count} shards") }
 }
 
 async fn ls(args: List, out: &Output) -> Outcome {
@@ -165,9 +209,15 @@ async fn oldest_record(service: &Service, stream: &str, shard: &str) -> Option<D
 
 /// Waits until the stream can be used.
 pub(crate) async fn wait_until_active(service: &Service, stream: &str) -> Outcome {
+    wait_for(service, stream, |_| {}).await
+}
+
+/// The same, and shows what there is meanwhile.
+async fn wait_for(service: &Service, stream: &str, mut show: impl FnMut(&StreamDescriptionSummary)) -> Outcome {
     let begun = edge::now();
     loop {
         let summary = summary(service, stream).await?;
+        show(&summary);
         if *summary.stream_status() == StreamStatus::Active {
             return Ok(());
         }
