@@ -64,6 +64,7 @@ fn run(command: Command, out: Output) -> Outcome {
 async fn client_command(command: Command, out: Output) -> Outcome {
     match command {
         Command::Stream(args) => commands::stream::run(args, &out).await,
+        Command::Consumer(args) => commands::consumer::run(args, &out).await,
         Command::Put(args) => commands::put::run(args, &out).await,
         Command::Tail(args) => commands::tail::run(args, &out).await,
         Command::Bench(args) => commands::bench::run(args, &out).await,

@@ -1,6 +1,7 @@
 //! The command line as it is typed: types and help only. What the values mean is decided by the commands.
 
 mod bench;
+mod consumer;
 mod demo;
 mod records;
 mod serve;
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
+pub(crate) use consumer::{ConsumerCommand, DescribeConsumer, ListConsumers, RegisterConsumer, RemoveConsumer};
 pub(crate) use demo::{Application, ApplicationKind, Demo};
 pub(crate) use records::{Put, Tail};
 pub(crate) use serve::{Limits, LogCommand, LogFormat, Serve};
@@ -75,6 +77,9 @@ pub(crate) enum Command {
     /// Create, list, describe and remove streams.
     #[command(subcommand)]
     Stream(StreamCommand),
+    /// Register, list, describe and deregister the consumers of a stream.
+    #[command(subcommand)]
+    Consumer(ConsumerCommand),
     /// Write lines of a file or of standard input as records.
     Put(Put),
     /// Read records of all shards, merged by arrival.

@@ -1,6 +1,7 @@
 //! One module for each verb.
 
 pub(crate) mod bench;
+pub(crate) mod consumer;
 pub(crate) mod demo;
 pub(crate) mod log;
 pub(crate) mod put;

@@ -18,8 +18,10 @@ use crate::reader::list_shards;
 use crate::reader::time::{milliseconds, rfc3339};
 
 /// How long `--wait` waits: as long as the SDKs' own waiters.
-const WAIT_LIMIT: Duration = Duration::from_secs(180);
-const WAIT_STEP: Duration = Duration::from_millis(100);
+pub(super) const WAIT_LIMIT: Duration = Duration::from_secs(180);
+pub(super) const WAIT_STEP: Duration = Duration::from_millis(100);
+/// The largest record, in KiB, of a service that does not tell.
+const DEFAULT_RECORD_KIB: i32 = 1024;
 /// Shards that are asked for their oldest record before a stream is removed.
 const SHARDS_PROBED: usize = 8;
 
@@ -122,6 +124,8 @@ async fn describe(args: Describe, out: &Output) -> Outcome {
         ("mode", mode(summary.stream_mode_details())),
         ("retention", format!("{} hours", summary.retention_period_hours())),
         ("created", time(summary.stream_creation_timestamp())),
+        ("records", format!("up to {} KiB", summary.max_record_size_in_kib().unwrap_or(DEFAULT_RECORD_KIB))),
+        ("metrics", none_or(metrics(&summary).join(" "))),
         ("consumers", summary.consumer_count().unwrap_or(0).to_string()),
         ("shards", format!("{open} open, {} closed", shards.len() - open)),
     ];
@@ -244,7 +248,7 @@ async fn wait_until_gone(service: &Service, stream: &str) -> Outcome {
     }
 }
 
-async fn summary(service: &Service, stream: &str) -> Outcome<StreamDescriptionSummary> {
+pub(super) async fn summary(service: &Service, stream: &str) -> Outcome<StreamDescriptionSummary> {
     let answer = service.client.describe_stream_summary().stream_name(stream).send().await;
     let answer = answer.map_err(|e| Failure::service(format!("describe {stream}"), &service.endpoint, &e))?;
     answer.stream_description_summary.ok_or_else(|| Failure::new(format!("{} described nothing", service.endpoint)))
@@ -321,16 +325,28 @@ fn description_json(summary: &StreamDescriptionSummary, shards: &[Shard]) -> ser
         "mode": mode(summary.stream_mode_details()),
         "retention_hours": summary.retention_period_hours(),
         "created": time(summary.stream_creation_timestamp()),
+        "max_record_kib": summary.max_record_size_in_kib().unwrap_or(DEFAULT_RECORD_KIB),
+        "shard_metrics": metrics(summary),
         "consumers": summary.consumer_count().unwrap_or(0),
         "shards": shards,
     })
 }
 
-fn is_json(wanted: Option<Listing>, out: &Output) -> bool {
+pub(super) fn is_json(wanted: Option<Listing>, out: &Output) -> bool {
     match wanted {
         Some(listing) => listing == Listing::Json,
         None => !out.data_is_for_people(),
     }
+}
+
+/// The metrics of single shards that are switched on.
+fn metrics(summary: &StreamDescriptionSummary) -> Vec<&str> {
+    let metrics = summary.enhanced_monitoring().iter().flat_map(|metrics| metrics.shard_level_metrics());
+    metrics.map(|metric| metric.as_str()).collect()
+}
+
+fn none_or(text: String) -> String {
+    if text.is_empty() { String::from("none of single shards") } else { text }
 }
 
 fn mode(details: Option<&aws_sdk_kinesis::types::StreamModeDetails>) -> String {
@@ -355,7 +371,7 @@ fn share(shard: &Shard) -> f64 {
     last.saturating_sub(first) as f64 / u128::MAX as f64
 }
 
-fn time(time: &DateTime) -> String {
+pub(super) fn time(time: &DateTime) -> String {
     rfc3339(milliseconds(time))
 }
 
