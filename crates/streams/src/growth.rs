@@ -81,6 +81,9 @@ impl Streams {
                 Some((percent, Split { shard: shard.id, at }))
             })
             .collect();
+        if hot.is_empty() {
+            return Vec::new();
+        }
         hot.sort_by_key(|(percent, split)| (std::cmp::Reverse(*percent), split.shard));
         let most = ON_DEMAND_SHARDS.max(view.record.warm_mibps.unwrap_or(0)) as usize;
         let left = self.describe_limits(&view.namespace).shards_left();
