@@ -19,7 +19,7 @@ START_LIMIT_S = 30
 LOG = "warn,rheos_server=debug"
 # The root key of servers that are told one, so that a program can use several servers.
 ROOT_KEY = ("AKIACOMPATCOMPAT0000", "compat/secret+0123456789abcdefghijklmnopq")
-LISTENING = re.compile(r"^rheos listening on (http://\S+)", re.MULTILINE)
+LISTENING = re.compile(r"^rheos listening on (http://\S+)(?: and (https://\S+))?", re.MULTILINE)
 
 
 class Server:
@@ -52,7 +52,7 @@ class Server:
         while time.monotonic() < deadline:
             text = self.log.read_bytes()[begun:].decode(errors="replace")
             if found := LISTENING.search(text):
-                self.endpoint = found.group(1).rstrip(",;")
+                self.endpoint, self.tls_endpoint = found.groups()
                 break
             if self.process.poll() is not None:
                 raise AssertionError(f"the server ended with {self.process.returncode}:\n{text}")
@@ -74,6 +74,11 @@ class Server:
         """What a service manager does: SIGTERM, and wait."""
         self.process.send_signal(signal.SIGTERM)
         assert self.process.wait(timeout=30) == 0, self.log.read_text(errors="replace")
+
+    @property
+    def authority(self):
+        """The certificate authority of a server with `--dev-tls`."""
+        return self.data / "dev-ca.pem"
 
     def admitted(self):
         """What the server itself says of the requests that it let in: operation, protocol, version of HTTP, user agent."""

@@ -47,7 +47,7 @@ class Program:
         """The program's folder."""
         return SOURCES / self.name
 
-    def run(self, servers, certificates):
+    def run(self, servers, authorities):
         """Runs it against the servers, by run, and gives the lines it printed."""
         command = self.build(self, cache(self.name))
         environment = clean_environment() | {
@@ -55,10 +55,9 @@ class Program:
             "AWS_SECRET_ACCESS_KEY": ROOT_KEY[1],
             "AWS_REGION": REGION,
         }
-        if certificates:
-            # The AWS SDKs for Python and Go; rustls; Node; and what our Java program asks for.
-            for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "COMPAT_CA"]:
-                environment[name] = str(certificates)
+        # The AWS SDK for Go; rustls; Node; and what our Java program asks for.
+        for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "COMPAT_CA"]:
+            environment[name] = str(authorities)
         arguments = [f"{run}={server.tls_endpoint if self.runs[run].tls else server.endpoint}" for run, server in servers.items()]
         done = subprocess.run(
             [*command, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True, env=environment, timeout=TIME_LIMIT_S
@@ -114,7 +113,59 @@ def build_rust(program, folder):
     return [Path(server_program()).with_name("rheos-compat")]
 
 
+def build_java(program, folder):
+    def work():
+        # Maven writes beside its sources, so it gets a copy. It asks registries only if something is not there yet.
+        project = folder / "project"
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(program.sources(), project)
+        words = ["mvn", "--quiet", "--batch-mode", f"-Dmaven.repo.local={folder / 'repository'}", "prepare-package"]
+        try:
+            execute(*words, "--offline", cwd=project)
+        except AssertionError:
+            execute(*words, cwd=project)
+
+    once(program.sources(), folder, work)
+    built = folder / "project" / "target"
+    # A short life on few cores: the quick compiler, and the collector without helpers.
+    return ["java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", f"{built / 'classes'}:{built / 'lib' / '*'}", "compat.Main"]
+
+
+def build_js(program, folder):
+    def work():
+        # Modules are looked for beside the sources, so they are copied.
+        project = folder / "project"
+        shutil.rmtree(project, ignore_errors=True)
+        shutil.copytree(program.sources(), project)
+        words = ["npm", "clean-install", "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", f"--cache={folder / 'packages'}"]
+        execute(*words, "--prefer-offline", cwd=project)
+
+    once(program.sources(), folder, work)
+    return ["node", "--no-warnings", folder / "project" / "main.mjs"]
+
+
+# Newer than the last release of each SDK, or never there.
+SUBSCRIPTIONS = frozenset({"SubscribeToShard"})
+JAVA_2 = frozenset({"UpdateStreamRecordDistributionStrategy"})
+JAVA_1 = SUBSCRIPTIONS | JAVA_2 | {
+    "TagResource", "UntagResource", "ListTagsForResource", "UpdateMaxRecordSize", "UpdateStreamWarmThroughput",
+    "DescribeAccountSettings", "UpdateAccountSettings",
+}  # fmt: skip
+
+
+def both(name, **how):
+    """A pass in clear text and one over TLS."""
+    return {name: Run(**how), f"{name}-tls": Run(tls=True, **how)}
+
+
 PROGRAMS = [
-    Program("go", {"go": "apt-get install golang-go"}, build_go, {"go": Run()}),
-    Program("rust", {}, build_rust, {"rust": Run()}),
+    Program("go", {"go": "apt-get install golang-go"}, build_go, both("go")),
+    Program("js", {"node": "apt-get install nodejs", "npm": "apt-get install npm"}, build_js, both("js")),
+    Program(
+        "java",
+        {"java": "apt-get install default-jdk-headless", "mvn": "apt-get install maven"},
+        build_java,
+        both("java2-sync", lacks=SUBSCRIPTIONS | JAVA_2) | both("java2-async", lacks=JAVA_2) | both("java1", lacks=JAVA_1),
+    ),
+    Program("rust", {}, build_rust, both("rust")),
 ]

@@ -264,6 +264,20 @@ func (run *Run) reshards() {
 		hash := md5.Sum([]byte("k"))
 		ensure(new(big.Int).SetBytes(hash[:]).Cmp(start(merged[0])) >= 0, "routed elsewhere")
 	})
+	run.test("reshards", "to a number of shards", func() {
+		name := run.create("scaled", 2, nil)
+		for _, count := range []int32{4, 2, 2} {
+			answer := must(run.client.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{StreamName: &name, TargetShardCount: &count, ScalingType: types.ScalingTypeUniformScaling}))
+			equal(*answer.TargetShardCount, count)
+			equal(*answer.StreamName, name)
+			run.active(name)
+			equal(len(run.open(name)), int(count))
+		}
+		shards := run.open(name)
+		equal(start(shards[1]).Cmp(new(big.Int).Lsh(big.NewInt(1), 127)), 0)
+		_, err := run.client.UpdateShardCount(ctx, &kinesis.UpdateShardCountInput{StreamName: &name, TargetShardCount: aws.Int32(0), ScalingType: types.ScalingTypeUniformScaling})
+		refused(err, "ValidationException", "Member must have value greater than or equal to 1")
+	})
 	run.test("reshards", "a reader follows while writers go on", func() {
 		name := run.create("followed", 1, nil)
 		stop := run.writer(name)

@@ -154,32 +154,3 @@ func (run *Run) streams() {
 		equal(count(types.ShardFilter{Type: types.ShardFilterTypeAtTimestamp, Timestamp: &later}), 2)
 	})
 }
-
-func (run *Run) settings() {
-	client := run.client
-	run.test("settings", "tags of a stream", func() {
-		name := run.create("tagged", 1, map[string]string{"made": "with it"})
-		must(client.AddTagsToStream(ctx, &kinesis.AddTagsToStreamInput{StreamName: &name, Tags: map[string]string{"ταμείο": "α", "empty": ""}}))
-		first := must(client.ListTagsForStream(ctx, &kinesis.ListTagsForStreamInput{StreamName: &name, Limit: aws.Int32(2)}))
-		equal(len(first.Tags), 2)
-		equal(*first.HasMoreTags, true)
-		rest := must(client.ListTagsForStream(ctx, &kinesis.ListTagsForStreamInput{StreamName: &name, ExclusiveStartTagKey: first.Tags[1].Key}))
-		equal(len(rest.Tags), 1)
-		equal(*rest.Tags[0].Key, "ταμείο")
-		must(client.RemoveTagsFromStream(ctx, &kinesis.RemoveTagsFromStreamInput{StreamName: &name, TagKeys: []string{"made", "empty"}}))
-		left := must(client.ListTagsForStream(ctx, &kinesis.ListTagsForStreamInput{StreamName: &name})).Tags
-		equal(len(left), 1)
-		equal(*left[0].Value, "α")
-	})
-	run.test("settings", "retention", func() {
-		name := run.create("retained", 1, nil)
-		for _, hours := range []int32{48, 48} {
-			must(client.IncreaseStreamRetentionPeriod(ctx, &kinesis.IncreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: &hours}))
-			run.active(name)
-			equal(*run.summary(name).RetentionPeriodHours, 48)
-		}
-		must(client.DecreaseStreamRetentionPeriod(ctx, &kinesis.DecreaseStreamRetentionPeriodInput{StreamName: &name, RetentionPeriodHours: aws.Int32(24)}))
-		run.active(name)
-		equal(*run.summary(name).RetentionPeriodHours, 24)
-	})
-}

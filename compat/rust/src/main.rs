@@ -8,11 +8,25 @@
 )]
 #![allow(clippy::disallowed_methods, reason = "a client, not a part of the server: it has no clock but the real one")]
 
+/// Asks again and again until the answer is yes. (A closure could not say that its future may change threads.)
+macro_rules! until {
+    ($what:expr, $done:expr) => {
+        let mut patience = 1500;
+        while !$done {
+            patience -= 1;
+            assert!(patience > 0, "in vain waited for: {}", $what);
+            crate::pause().await;
+        }
+    };
+}
+
 mod consumers;
 mod errors;
 mod records;
 mod reshards;
+mod settings;
 mod streams;
+mod subscriptions;
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -44,9 +58,11 @@ async fn main() {
         let config = aws_sdk_kinesis::config::Builder::from(&loaded).region(region);
         let run = Run { name: name.to_owned(), client: Client::from_conf(config.clone().build()), config };
         streams::all(&run).await;
+        settings::all(&run).await;
         records::all(&run).await;
         reshards::all(&run).await;
         consumers::all(&run).await;
+        subscriptions::all(&run).await;
         errors::all(&run).await;
     }
 }
@@ -84,9 +100,6 @@ fn refused<O, E: ProvideErrorMetadata + std::fmt::Debug>(answer: Result<O, E>, c
 async fn pause() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
-
-/// What is tried until it succeeds gives up after this many pauses.
-const PATIENCE: usize = 1500;
 
 fn recent(moment: Option<&DateTime>) {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64();

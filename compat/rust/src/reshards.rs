@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_sdk_kinesis::types::{Record, Shard, ShardIteratorType};
+use aws_sdk_kinesis::types::{Record, ScalingType, Shard, ShardIteratorType};
 use tokio::task::JoinHandle;
 
-use crate::Run;
 use crate::records::{FIRST, entry};
 use crate::streams::range;
+use crate::{Run, refused};
 
 /// Keys that a writer uses in turn.
 const KEYS: usize = 8;
@@ -80,6 +80,22 @@ pub(crate) async fn all(run: &Run) {
         assert_eq!(merged[0].parent_shard_id(), Some(children[0].shard_id()));
         assert_eq!(merged[0].adjacent_parent_shard_id(), Some(children[1].shard_id()));
         assert_eq!(run.put(&name, "k", b"after").await.0, merged[0].shard_id());
+    })
+    .await;
+    run.test("reshards", "to a number of shards", |run| async move {
+        let name = run.create("scaled", 2, &[]).await;
+        let to = |count| {
+            let update = run.client.update_shard_count().stream_name(&name).target_shard_count(count);
+            update.scaling_type(ScalingType::UniformScaling)
+        };
+        for count in [4, 2, 2] {
+            let answer = to(count).send().await.unwrap();
+            assert_eq!((answer.target_shard_count(), answer.stream_name()), (Some(count), Some(name.as_str())));
+            run.active(&name).await;
+            assert_eq!(run.open(&name).await.len(), usize::try_from(count).unwrap());
+        }
+        assert_eq!(range(&run.open(&name).await[1]).0, 1 << 127);
+        refused(to(0).send().await, "ValidationException", "Member must have value greater than or equal to 1");
     })
     .await;
     run.test("reshards", "a reader follows while writers go on", |run| async move {
