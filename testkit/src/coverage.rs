@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 
 use crate::{Answer, Call, Frame};
 
+/// Operations that declare that they are throttled, and for which the service publishes no rate.
+const HAVE_NO_RATE: [Operation; 2] =
+    [Operation::UpdateMaxRecordSize, Operation::UpdateStreamRecordDistributionStrategy];
+
 /// The file, and the lines that are in it.
 struct Record {
     file: File,
@@ -31,9 +35,14 @@ pub(crate) fn note(call: &Call, answer: &Answer) {
     {
         let said = answer.value();
         let mut errors = errors(&said);
-        // Of faults on purpose only the one counts that a server in good health has no other cause for.
+        // Of faults on purpose only those count that a server in good health has no other cause for.
         if !answer.header("x-rheos-chaos").is_empty() {
-            errors.retain(|error| *error == ErrorCode::InternalFailureException.wire_name());
+            let causeless = if HAVE_NO_RATE.contains(&operation) {
+                ErrorCode::LimitExceeded
+            } else {
+                ErrorCode::InternalFailureException
+            };
+            errors.retain(|error| *error == causeless.wire_name());
         }
         add(record, operation, protocol, &members(operation.input(), &body), answer.status, &errors);
     }

@@ -147,13 +147,17 @@ impl TestServer {
         call.request("http", &self.running.address.to_string(), key, self.clock.wall_ms())
     }
 
-    /// Sends a call on a connection of its own; `None` if the server closed it without an answer.
-    pub async fn try_send(&self, call: &Call) -> Option<Answer> {
-        let mut connection = self.connect().await;
+    /// Sends a call on a connection; `None` if the server closed it without an answer.
+    pub async fn try_send_on(&self, connection: &mut Connection, call: &Call) -> Option<Answer> {
         connection.send(&self.bytes(call)).await;
         let answer = connection.answer().await?;
         coverage::note(call, &answer);
         Some(answer)
+    }
+
+    /// Sends a call on a connection of its own; `None` if the server closed it without an answer.
+    pub async fn try_send(&self, call: &Call) -> Option<Answer> {
+        self.try_send_on(&mut self.connect().await, call).await
     }
 
     /// Sends a call on a connection of its own.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 
 use crate::workspace::{cargo, is_ci, run as execute};
-use crate::{compat, tidy};
+use crate::{compat, coverage, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -35,6 +35,7 @@ const STEPS: &[Step] = &[
     Step { name: "tidy", about: "dependencies, sizes, marks, links, licences", missing: nothing, run: tidy::run },
     Step { name: "clippy", about: "no warnings, in any target", missing: no_clippy, run: clippy },
     Step { name: "rust", about: "cargo test: crates, crashes, kill -9, full disks", missing: nothing, run: rust },
+    Step { name: "coverage", about: "a test of each operation, member and error", missing: nothing, run: coverage },
     Step { name: "demo", about: "the first command of the README, at full speed", missing: nothing, run: demo },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
@@ -133,7 +134,12 @@ fn clippy() -> anyhow::Result<()> {
 }
 
 fn rust() -> anyhow::Result<()> {
-    execute(cargo().args(["test", "--workspace"]))
+    execute(coverage::recorded(cargo().args(["test", "--workspace"]))?)
+}
+
+/// Of what the step `rust` has left, if it ran; else of a run of its own.
+fn coverage() -> anyhow::Result<()> {
+    coverage::run(&coverage::Options::CHECK)
 }
 
 /// As the README has it, but for the profile, which would build everything once more, and the speed.

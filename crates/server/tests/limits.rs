@@ -22,8 +22,7 @@ async fn server(streams: &[&str], set: &[&str]) -> TestServer {
 }
 
 async fn send(server: &TestServer, connection: &mut Connection, operation: &str, body: &Value) -> Answer {
-    connection.send(&server.bytes(&Call::new(operation, body))).await;
-    connection.answer().await.expect("an answer")
+    server.try_send_on(connection, &Call::new(operation, body)).await.expect("an answer")
 }
 
 /// A body that reaches the operation's verb; what the verb then says does not matter.

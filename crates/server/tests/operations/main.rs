@@ -5,6 +5,7 @@
 mod accounts;
 mod consumers;
 mod ids;
+mod members;
 mod resources;
 mod settings;
 

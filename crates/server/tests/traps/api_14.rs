@@ -319,10 +319,15 @@ async fn api_14_18_same_values_change_nothing() {
         ("AddTagsToStream", "Tags", json!({"k": "v"})),
         ("AddTagsToStream", "Tags", json!({"k": "v"})),
         ("RemoveTagsFromStream", "TagKeys", json!(["nobody"])),
+        ("UpdateStreamMode", "StreamModeDetails", json!({"StreamMode": "PROVISIONED"})),
+        ("UpdateMaxRecordSize", "MaxRecordSizeInKiB", json!(1024)),
+        ("StopStreamEncryption", "EncryptionType", json!("KMS")),
     ] {
-        let mut body = json!({"StreamName": "s", member: value});
-        if operation == "UpdateShardCount" {
-            body["ScalingType"] = json!("UNIFORM_SCALING");
+        let mut body = json!({"StreamARN": arn("s"), member: value});
+        match operation {
+            "UpdateShardCount" => body["ScalingType"] = json!("UNIFORM_SCALING"),
+            "StopStreamEncryption" => body["KeyId"] = json!("alias/aws/kinesis"),
+            _ => {}
         }
         server.ok(operation, &body).await;
         let summary = server.ok("DescribeStreamSummary", &json!({"StreamName": "s"})).await;
@@ -415,7 +420,8 @@ async fn api_14_22_a_name_is_taken_while_its_stream_is_deleting() {
     server.stop().await;
 }
 
-/// What used to be required is not any more: the name where there is an ARN, and the count of shards.
+/// What used to be required is not any more: the name where there is an ARN, the count of shards, and the partition key
+/// where the stream spreads records by itself.
 #[tokio::test]
 async fn api_14_23_names_and_counts_are_optional() {
     let server = open().await;
@@ -433,6 +439,13 @@ async fn api_14_23_names_and_counts_are_optional() {
         body["StreamARN"] = json!(arn("s"));
         server.ok(operation, &body).await;
     }
+    let keyless = |stream: &str| json!({"StreamName": stream, "Data": ""});
+    assert_eq!(refused(&server, "PutRecord", &keyless("s")).await.0, "ValidationException");
+    let automatic = json!({"StreamName": "t", "StreamModeDetails": {"StreamMode": "ON_DEMAND"},
+                           "RecordDistributionStrategy": "AUTO"});
+    server.ok("CreateStream", &automatic).await;
+    server.wait_until_active("t").await;
+    server.ok("PutRecord", &keyless("t")).await;
     server.stop().await;
 }
 
