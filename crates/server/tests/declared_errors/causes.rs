@@ -297,3 +297,45 @@ async fn a_full_disk_is_an_internal_failure() {
     assert_eq!(policy["Policy"], "{}");
     server.stop().await;
 }
+
+/// Records that rot on the disk are never served: whoever reads them is told which file it is.
+#[tokio::test]
+async fn damaged_records_are_an_internal_failure() {
+    let files = SimFiles::new();
+    files.set_capacity(256 << 20);
+    let home = Home::Simulated(files.clone(), Arc::new(TempDir::new().unwrap()));
+    let little = |config: &mut rheos_server::Config| {
+        config.limits = Profile::Open;
+        // So little that records are soon read from the disk.
+        config.memory = 1 << 20;
+    };
+    let server = TestServer::start_with(home, little).await;
+    server.create_stream("s", 1).await;
+    let segments = || files.paths().into_iter().filter(|path| path.to_string_lossy().contains("/objects/")).collect();
+    let put = json!({"StreamName": "s", "PartitionKey": "k", "Data": "A".repeat(1 << 20)});
+    let mut written: Vec<std::path::PathBuf> = Vec::new();
+    for _ in 0..120 {
+        server.ok("PutRecord", &put).await;
+        written = segments();
+        if written.len() > 2 {
+            break;
+        }
+    }
+    assert!(!written.is_empty(), "no record has left the log files");
+    for path in &written {
+        let length = files.contents(path).unwrap().len() as u64;
+        files.flip(path, length / 2, 0x10);
+    }
+    let mut iterator = server.iterator("s", "0", "TRIM_HORIZON").await;
+    let failure = loop {
+        let answer = server.send(&Call::new("GetRecords", &json!({"ShardIterator": iterator, "Limit": 1}))).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        answer.json()["NextShardIterator"].as_str().unwrap().clone_into(&mut iterator);
+        assert_ne!(answer.json()["MillisBehindLatest"], 0, "what is damaged was served");
+    };
+    assert_eq!((failure.status, failure.header("x-amzn-errortype")), (500, "InternalFailureException"));
+    assert!(failure.text().contains("is damaged at offset"), "{}", failure.text());
+    server.stop().await;
+}
