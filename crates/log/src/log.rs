@@ -11,6 +11,7 @@ use crate::engine::writer::{Fatal, Writer};
 use crate::medium::{Medium, OpenError};
 use crate::record::{Block, Run};
 use rheos_types::{Clock, ShardKey};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -341,6 +342,12 @@ impl Log {
         if let Some(shard) = self.shared.shards.get(shard) {
             shard.wait(|index| index.next > from || index.closed).await;
         }
+    }
+
+    /// How many bytes have been written since the log was opened.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.shared.written_bytes.load(Ordering::Relaxed)
     }
 
     /// Fresh shard keys, for the transaction that opens the shards. Keys that no such transaction used may be given out

@@ -1,14 +1,18 @@
-//! What all subscriptions share: how many there are, and the memory for events that are on their way.
+//! What all subscriptions share: how many there are, the memory for events that are on their way, and their pace.
 //!
 //! A subscription holds memory for one event at most, from before it is read until the connection has taken it. What an
 //! event may hold shrinks as subscriptions become more, so that all of them together, every one with a reader that has
 //! stopped reading, hold half of the memory there is, and the other half is for those who read.
+
+mod pace;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use pace::Pace;
 
 /// What is counted: kibibytes.
 const UNIT: usize = 1024;
@@ -20,10 +24,6 @@ const LEAST_EVENT_BYTES: usize = 8 << 10;
 const GROWTH: usize = 2;
 /// Bytes of records for each of which an event may hold one record: small ones grow most, so that they are counted too.
 const RECORD_BYTES: usize = 128;
-/// Subscriptions for which events are kept apart by one millisecond more.
-const PER_MS: usize = 4;
-/// The most that events are kept apart. Delivery within some tens of milliseconds is what the service has as well.
-const LONGEST_PACE_MS: u64 = 50;
 
 /// All subscriptions.
 #[derive(Debug)]
@@ -31,6 +31,7 @@ pub(crate) struct Subscribers {
     active: AtomicUsize,
     memory: Arc<Semaphore>,
     memory_bytes: usize,
+    pace: Pace,
     /// Becomes true when the server stops.
     stopped: watch::Receiver<bool>,
 }
@@ -39,7 +40,8 @@ impl Subscribers {
     /// With `memory_bytes` for events.
     pub(crate) fn new(memory_bytes: usize, stopped: watch::Receiver<bool>) -> Self {
         let units = (memory_bytes / UNIT).min(Semaphore::MAX_PERMITS);
-        Self { active: AtomicUsize::new(0), memory: Arc::new(Semaphore::new(units)), memory_bytes, stopped }
+        let memory = Arc::new(Semaphore::new(units));
+        Self { active: AtomicUsize::new(0), memory, memory_bytes, pace: Pace::default(), stopped }
     }
 
     /// Counts one subscription for as long as the place is kept.
@@ -71,11 +73,14 @@ impl Place {
         self.0.active.load(Ordering::Relaxed)
     }
 
-    /// How far apart the events of one subscription are: the more subscriptions there are, the more records ride in
-    /// each event, so that subscribers take a bounded part of the machine from producers. Who is behind waits less.
-    pub(crate) fn pace_ms(&self, is_behind: bool) -> u64 {
-        let pace_ms = (self.others() / PER_MS).try_into().unwrap_or(LONGEST_PACE_MS).min(LONGEST_PACE_MS);
-        if is_behind { pace_ms / 4 } else { pace_ms }
+    /// How long the subscription pauses that has been given `bytes`, see [`pace`].
+    pub(crate) fn pause_ms(&self, bytes: u64, is_behind: bool, written_bytes: u64, now_ms: u64) -> u64 {
+        self.0.pace.pause_ms(self.others() as u64, bytes, is_behind, written_bytes, now_ms)
+    }
+
+    /// A timer of the subscription went off so late.
+    pub(crate) fn timer_was_late(&self, late_ms: u64) {
+        self.0.pace.timer_was_late(late_ms);
     }
 
     /// Waits for the memory of an event.
@@ -156,8 +161,7 @@ mod tests {
             held.push(room.carry(vec![0; bytes * GROWTH]));
         }
         assert!(subscribers.memory.available_permits() > (16 << 20) / UNIT);
-        assert_eq!(places[0].pace_ms(false), LONGEST_PACE_MS);
         drop(places);
-        assert_eq!(subscribers.enter().pace_ms(false), 0);
+        assert_eq!(subscribers.enter().others(), 1);
     }
 }

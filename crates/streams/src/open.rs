@@ -133,6 +133,12 @@ impl Streams {
         self.views.name_of(StreamUid(id.0))
     }
 
+    /// How many bytes have been written since the start.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.log.written_bytes()
+    }
+
     /// The stream, whatever its status.
     pub(crate) fn stream(&self, namespace: &Namespace, name: &StreamName) -> Result<Arc<StreamView>, StreamNotFound> {
         let not_found = || StreamNotFound { namespace: namespace.clone(), stream: name.clone() };

@@ -41,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) ended: tokio::sync::watch::Sender<bool>,
     /// A shard was dropped or trimmed since segments were last looked through.
     pub(crate) something_died: AtomicBool,
+    /// Bytes of all batches since the log was opened.
+    pub(crate) written_bytes: AtomicU64,
     catalog: RwLock<Catalog>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
     backlog: Mutex<Backlog>,
@@ -79,6 +81,7 @@ impl Shared {
             housekeeping: Signal::default(),
             ended: tokio::sync::watch::Sender::new(false),
             something_died: AtomicBool::new(true),
+            written_bytes: AtomicU64::new(0),
             catalog: RwLock::new(recovered.catalog.clone()),
             observers: RwLock::default(),
             backlog: Mutex::new(backlog),

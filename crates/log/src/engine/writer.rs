@@ -232,6 +232,7 @@ impl Writer {
             touched.push(shard);
         }
         self.tail.push(live, parsed.bytes().len());
+        self.shared.written_bytes.fetch_add(parsed.bytes().len() as u64, Ordering::Relaxed);
         if !changed.is_empty() {
             // The accepted state is durable by now: a key's last value in this batch is the one to tell.
             let news: Vec<_> = changed

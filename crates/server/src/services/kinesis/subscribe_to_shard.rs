@@ -155,7 +155,10 @@ impl Feed {
         self.quiet_until_ms = now_ms + SIGN_OF_LIFE_MS;
         if event.count() > 0 {
             let flow_ms = self.kinesis.streams.flow_wait_ms(&mut self.subscription);
-            self.paused_until_ms = now_ms + flow_ms.max(self.place.pace_ms(event.millis_behind_latest > 0));
+            let written_bytes = self.kinesis.streams.written_bytes();
+            let is_behind = event.millis_behind_latest > 0;
+            let pause_ms = self.place.pause_ms(event.bytes() as u64, is_behind, written_bytes, now_ms);
+            self.paused_until_ms = now_ms + flow_ms.max(pause_ms);
         }
         match room {
             Some(room) => room.carry(out),
@@ -173,7 +176,7 @@ impl Feed {
         let streams = &self.kinesis.streams;
         tokio::select! {
             () = self.kinesis.subscribers.stopped() => return false,
-            () = timer => {}
+            () = timer => self.place.timer_was_late(self.kinesis.clock.monotonic_ms().saturating_sub(until_ms.max(now_ms))),
             () = streams.changed(&mut self.subscription), if !is_paused => self.is_woken = true,
         }
         true
