@@ -11,6 +11,10 @@ import boto3
 import pytest
 
 import table
+import test_aggregation
+import test_fluent_bit
+import test_terraform
+import test_vector
 from harness import Server, clean_environment
 
 for name in [name for name in os.environ if name.startswith("AWS_")]:
@@ -43,6 +47,21 @@ def running(server):
     logs.append(server)
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def start_server():
+    """Servers for one module, with flags of its own."""
+    servers = []
+
+    def start(directory, *flags):
+        servers.append(Server(directory, *flags))
+        logs.append(servers[-1])
+        return servers[-1]
+
+    yield start
+    for server in servers:
+        server.stop()
 
 
 @pytest.fixture
@@ -98,10 +117,15 @@ def pytest_sessionfinish(session, exitstatus):
         return
     requests = [request for log in logs for request in log.admitted()]
     for client, (version, agent) in PYTHON.items():
-        row = table.Row(client, version, [request for request in requests if agent in request["agent"]])
-        for area, outcomes in results[client].items():
-            row.areas[area] += outcomes
-        table.add(row)
+        mine = [request for request in requests if agent in request["agent"]]
+        # Who adds its name to that of boto3 is not boto3.
+        others = [name for other, (_, name) in PYTHON.items() if other != client and agent == "Boto3/"]
+        mine = [request for request in mine if not any(name in request["agent"] for name in others)]
+        if results[client]:
+            row = table.Row(client, version, mine, tls=client == test_fluent_bit.CLIENT)
+            for area, outcomes in results[client].items():
+                row.areas[area] += outcomes
+            table.add(row)
     table.write(path)
 
 
@@ -111,5 +135,12 @@ def cli_version():
     return text.split("/")[1].split()[0]
 
 
-# The clients that are Python: version, and how they introduce themselves to a server.
-PYTHON = {"boto3": (boto3.__version__, "Boto3/"), "AWS CLI": (cli_version(), "aws-cli/")}
+# The clients that Python tests speak for: version, and how they introduce themselves to a server.
+PYTHON = {
+    "boto3": (boto3.__version__, "Boto3/"),
+    "AWS CLI": (cli_version(), "aws-cli/"),
+    test_aggregation.CLIENT: (test_aggregation.VERSION, test_aggregation.CLIENT),
+    test_terraform.CLIENT: (test_terraform.VERSION, "terraform-provider-aws"),
+    test_fluent_bit.CLIENT: (test_fluent_bit.VERSION, test_fluent_bit.AGENT),
+    test_vector.CLIENT: (test_vector.VERSION, test_vector.AGENT),
+}
