@@ -32,7 +32,15 @@ async fn an_id_names_a_stream_as_its_name_does_until_the_stream_is_gone() {
     assert_eq!(read["Records"].as_array().unwrap().len(), 2);
     assert_eq!(server.ok("ListShards", &json!({"StreamId": id})).await["Shards"].as_array().unwrap().len(), 1);
 
+    let consumer = server.consumer("s", "c").await;
+    let subscribe = |id: &str| {
+        let from = json!({"Type": "LATEST"});
+        let shard = "shardId-000000000000";
+        json!({"ConsumerARN": consumer, "StreamId": id, "ShardId": shard, "StartingPosition": from, "DryRun": true})
+    };
     for (operation, body, code) in [
+        ("SubscribeToShard", subscribe(&id), "DryRunOperationException"),
+        ("SubscribeToShard", subscribe(&other), "InvalidArgumentException"),
         ("GetRecords", json!({"ShardIterator": iterator, "StreamId": other}), "InvalidArgumentException"),
         ("DescribeStream", json!({"StreamName": "s", "StreamId": other}), "InvalidArgumentException"),
         ("ListShards", json!({"NextToken": "x", "StreamId": id}), "InvalidArgumentException"),
@@ -45,7 +53,8 @@ async fn an_id_names_a_stream_as_its_name_does_until_the_stream_is_gone() {
     let elsewhere = rheos_testkit::Call::new("DescribeStream", &json!({"StreamId": id})).region("eu-west-1");
     assert_eq!(server.send(&elsewhere).await.json()["__type"], "ResourceNotFoundException");
 
-    server.ok("DeleteStream", &json!({"StreamId": id})).await;
+    let enforce = json!({"StreamId": id, "EnforceConsumerDeletion": true});
+    server.ok("DeleteStream", &enforce).await;
     for _ in 0..1000 {
         if server.call("DescribeStreamSummary", &json!({"StreamName": "s"})).await.0 == 400 {
             break;

@@ -107,9 +107,10 @@ names_stream! {
 // By the ARN of a consumer, or of its stream.
 names_stream! {
     DeregisterStreamConsumerInput, DescribeStreamConsumerInput
-    => |self, _kinesis, operation, caller| match self.consumer_arn.as_deref().or(self.stream_arn.as_deref()) {
+    => |self, kinesis, operation, caller| match self.consumer_arn.as_deref().or(self.stream_arn.as_deref()) {
         Some(arn) => Named::of_arn(arn, operation, caller),
-        None => Named::Wrongly,
+        None => Named::of(Target { operation, name: None, arn: None, id: self.stream_id.as_deref() }
+            .resolve(kinesis, caller)),
     }
 }
 names_stream! {

@@ -15,7 +15,7 @@ use rheos_wire::event_stream::{self, Frame};
 use rheos_wire::generated::SubscribeToShardInput;
 
 use super::naming::consumer_arn;
-use super::{Kinesis, RequestError, epoch_ms, get_shard_iterator, records, text};
+use super::{Kinesis, RequestError, Target, epoch_ms, get_shard_iterator, records, text};
 use crate::auth::Caller;
 use crate::fault::Fault;
 use crate::subscribers::{Place, Room};
@@ -31,7 +31,12 @@ pub(crate) async fn run(
     caller: &Caller,
     input: SubscribeToShardInput,
 ) -> Result<BoxStream<'static, Bytes>, Fault> {
-    let arn = consumer_arn(&input.consumer_arn, Operation::SubscribeToShard, caller)?;
+    let operation = Operation::SubscribeToShard;
+    let arn = consumer_arn(&input.consumer_arn, operation, caller)?;
+    if input.stream_id.is_some() {
+        let name = Some(arn.stream.name.as_str());
+        Target { operation, name, arn: None, id: input.stream_id.as_deref() }.resolve(kinesis, caller)?;
+    }
     let start = &input.starting_position;
     let request = IteratorRequest {
         shard: &input.shard_id,
