@@ -1,10 +1,12 @@
 //! What brings each error about.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rheos_log::files::sim::SimFiles;
-use rheos_testkit::{Call, Home, TestServer};
+use rheos_testkit::{Answer, Call, Home, TestServer};
 use rheos_types::limits::Profile;
 use rheos_wire::{ErrorCode, Operation};
 use serde_json::{Value, json};
@@ -311,13 +313,13 @@ async fn damaged_records_are_an_internal_failure() {
     };
     let server = TestServer::start_with(home, little).await;
     server.create_stream("s", 1).await;
-    let segments = || files.paths().into_iter().filter(|path| path.to_string_lossy().contains("/objects/")).collect();
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|kind| kind == "segment");
     let put = json!({"StreamName": "s", "PartitionKey": "k", "Data": "A".repeat(1 << 20)});
-    let mut written: Vec<std::path::PathBuf> = Vec::new();
+    let mut written = Vec::new();
     for _ in 0..120 {
         server.ok("PutRecord", &put).await;
-        written = segments();
-        if written.len() > 2 {
+        written = files.paths().into_iter().filter(is_segment).collect();
+        if !written.is_empty() {
             break;
         }
     }
@@ -326,16 +328,33 @@ async fn damaged_records_are_an_internal_failure() {
         let length = files.contents(path).unwrap().len() as u64;
         files.flip(path, length / 2, 0x10);
     }
-    let mut iterator = server.iterator("s", "0", "TRIM_HORIZON").await;
-    let failure = loop {
-        let answer = server.send(&Call::new("GetRecords", &json!({"ShardIterator": iterator, "Limit": 1}))).await;
-        if answer.status != 200 {
-            break answer;
+    // Records are read from the log files until the segment that holds them counts.
+    let mut failure = None;
+    for _ in 0..500 {
+        failure = first_failure(&server).await;
+        if failure.is_some() {
+            break;
         }
-        answer.json()["NextShardIterator"].as_str().unwrap().clone_into(&mut iterator);
-        assert_ne!(answer.json()["MillisBehindLatest"], 0, "what is damaged was served");
-    };
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let failure = failure.expect("what is damaged was served");
     assert_eq!((failure.status, failure.header("x-amzn-errortype")), (500, "InternalFailureException"));
     assert!(failure.text().contains("is damaged at offset"), "{}", failure.text());
     server.stop().await;
+}
+
+/// Reads a shard from its beginning, record by record: the first answer that is none, if there is one before the tip.
+async fn first_failure(server: &TestServer) -> Option<Answer> {
+    let mut iterator = server.iterator("s", "0", "TRIM_HORIZON").await;
+    loop {
+        let answer = server.send(&Call::new("GetRecords", &json!({"ShardIterator": iterator, "Limit": 1}))).await;
+        if answer.status != 200 {
+            return Some(answer);
+        }
+        let read = answer.json();
+        if read["Records"].as_array().unwrap().is_empty() {
+            return None;
+        }
+        read["NextShardIterator"].as_str().unwrap().clone_into(&mut iterator);
+    }
 }
