@@ -14,6 +14,7 @@ import table
 import test_aggregation
 import test_fluent_bit
 import test_terraform
+import test_tls
 import test_vector
 from harness import Server, clean_environment
 
@@ -108,7 +109,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     # Programs report for themselves, thing by thing.
     if hasattr(item.module, "CLIENT") and (report.when == "call" or report.outcome != "passed"):
-        results[item.module.CLIENT][item.module.AREA].append(report.outcome == "passed")
+        results[getattr(item.module, "PASS", item.module.CLIENT)][item.module.AREA].append(report.outcome == "passed")
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -116,14 +117,14 @@ def pytest_sessionfinish(session, exitstatus):
     if not path:
         return
     requests = [request for log in logs for request in log.admitted()]
-    for client, (version, agent) in PYTHON.items():
+    for run, (client, version, agent, tls) in PYTHON.items():
         mine = [request for request in requests if agent in request["agent"]]
         # Who adds its name to that of boto3 is not boto3.
-        others = [name for other, (_, name) in PYTHON.items() if other != client and agent == "Boto3/"]
+        others = [name for _, _, name, _ in PYTHON.values() if name != agent and agent == "Boto3/"]
         mine = [request for request in mine if not any(name in request["agent"] for name in others)]
-        if results[client]:
-            row = table.Row(client, version, mine, tls=client == test_fluent_bit.CLIENT)
-            for area, outcomes in results[client].items():
+        if results[run]:
+            row = table.Row(client, version, mine, tls)
+            for area, outcomes in results[run].items():
                 row.areas[area] += outcomes
             table.add(row)
     table.write(path)
@@ -135,12 +136,16 @@ def cli_version():
     return text.split("/")[1].split()[0]
 
 
-# The clients that Python tests speak for: version, and how they introduce themselves to a server.
+# The passes that Python tests speak for: client, version, how it introduces itself to a server, and whether over TLS.
 PYTHON = {
-    "boto3": (boto3.__version__, "Boto3/"),
-    "AWS CLI": (cli_version(), "aws-cli/"),
-    test_aggregation.CLIENT: (test_aggregation.VERSION, test_aggregation.CLIENT),
-    test_terraform.CLIENT: (test_terraform.VERSION, "terraform-provider-aws"),
-    test_fluent_bit.CLIENT: (test_fluent_bit.VERSION, test_fluent_bit.AGENT),
-    test_vector.CLIENT: (test_vector.VERSION, test_vector.AGENT),
+    "boto3": ("boto3", boto3.__version__, "Boto3/", False),
+    test_tls.PASS: ("boto3", boto3.__version__, "over-tls", True),
+    "AWS CLI": ("AWS CLI", cli_version(), "aws-cli/", False),
 }
+for module, agent, tls in [
+    (test_aggregation, test_aggregation.CLIENT, False),
+    (test_terraform, "terraform-provider-aws", False),
+    (test_fluent_bit, test_fluent_bit.AGENT, True),
+    (test_vector, test_vector.AGENT, False),
+]:
+    PYTHON[module.CLIENT] = (module.CLIENT, module.VERSION, agent, tls)

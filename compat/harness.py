@@ -19,7 +19,7 @@ START_LIMIT_S = 30
 LOG = "warn,rheos_server=debug"
 # The root key of servers that are told one, so that a program can use several servers.
 ROOT_KEY = ("AKIACOMPATCOMPAT0000", "compat/secret+0123456789abcdefghijklmnopq")
-LISTENING = re.compile(r"^rheos listening on (http://\S+)(?: and (https://\S+))?", re.MULTILINE)
+LISTENING = re.compile(r"^rheos listening on (?:(http://\S+))?(?: and )?(https://\S+)?", re.MULTILINE)
 
 
 class Server:
@@ -88,12 +88,13 @@ class Server:
                 requests.append(json.loads(line))
         return requests
 
-    def boto3(self, *, region=REGION, key=None, token=None, **config):
-        """A boto3 client: nothing but the endpoint, the key and the region differs from AWS."""
+    def boto3(self, *, region=REGION, key=None, token=None, tls=False, authority=True, **config):
+        """A boto3 client: nothing but the endpoint, the key, the region and whom it trusts differs from AWS."""
         access_key_id, secret = key or self.key
         return boto3.session.Session().client(
             "kinesis",
-            endpoint_url=self.endpoint,
+            endpoint_url=self.tls_endpoint if tls else self.endpoint,
+            verify=str(self.authority) if tls and authority else None,
             region_name=region,
             aws_access_key_id=access_key_id,
             aws_secret_access_key=secret,
