@@ -9,7 +9,7 @@
 //! it is counted by account or by stream.
 //!
 //! What the API itself is made of (the size of a call, of a page, of a record) holds in every profile. What is a quota
-//! is in [`Limits`], which a profile lifts and an operator or a stream's tag may set ([`overrides`]).
+//! is in [`Limits`], which a profile lifts and an operator or a stream's tag may set (`overrides`).
 
 mod overrides;
 

@@ -28,7 +28,7 @@ pub use write::{
     ChildShardRef, Format, Key, PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, write_put_record,
 };
 
-/// Calls a function that is generic over the [`Format`] with the format of a [`Protocol`](crate::Protocol).
+/// Calls a function that is generic over the [`Format`] with the format of a [`Protocol`].
 #[macro_export]
 macro_rules! in_format {
     ($protocol:expr, $function:ident($($argument:expr),* $(,)?)) => {
