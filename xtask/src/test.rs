@@ -134,7 +134,7 @@ fn clippy() -> anyhow::Result<()> {
 }
 
 fn rust() -> anyhow::Result<()> {
-    execute(coverage::recorded(cargo().args(["test", "--workspace"]))?)
+    execute(coverage::recorded(cargo().args(["test", "--workspace", "--no-fail-fast"]))?)
 }
 
 /// Of what the step `rust` has left, if it ran; else of a run of its own.
