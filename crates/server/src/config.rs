@@ -53,8 +53,8 @@ pub struct Config {
     pub account_id: AccountId,
     /// The region of calls that name none, which only `dev` lets in: `region`.
     pub region: Region,
-    /// How long GetRecords waits at the tip for a record, of streams whose limits are open, in milliseconds; 0: not at
-    /// all: `long_poll_ms`.
+    /// How long GetRecords waits for a record, of streams whose limits are open, when a reader comes back to the tip, in
+    /// milliseconds; 0: not at all: `long_poll_ms`.
     pub long_poll_ms: u64,
     /// How long a stream stays in CREATING, UPDATING and DELETING, in milliseconds: `transition_ms`.
     pub transition_ms: u64,

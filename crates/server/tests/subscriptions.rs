@@ -257,13 +257,15 @@ async fn a_reader_at_the_tip_is_answered_when_a_record_comes() {
     let server = TestServer::start_with(Home::Nowhere, long).await;
     server.create_stream("s", 1).await;
     let iterator = server.iterator("s", SHARD, "TRIM_HORIZON").await;
-    let body = json!({"ShardIterator": iterator});
+    let first = server.ok("GetRecords", &json!({"ShardIterator": iterator})).await;
+    assert_eq!(first["Records"], json!([]), "whoever comes to the tip is told so at once");
+    let body = json!({"ShardIterator": first["NextShardIterator"]});
     let (read, ()) = tokio::join!(server.ok("GetRecords", &body), async {
         put(&server, "s", "at last").await;
     });
     assert_eq!(read["Records"].as_array().unwrap().len(), 1, "it has waited for the record");
-    let iterator = read["NextShardIterator"].as_str().unwrap();
-    let body = json!({"ShardIterator": iterator});
+    let empty = server.ok("GetRecords", &json!({"ShardIterator": read["NextShardIterator"]})).await;
+    let body = json!({"ShardIterator": empty["NextShardIterator"]});
     let waiting = server.ok("GetRecords", &body);
     let half = "170141183460469231731687303715884105728";
     let split = json!({"StreamName": "s", "ShardToSplit": SHARD, "NewStartingHashKey": half});

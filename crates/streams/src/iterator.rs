@@ -153,7 +153,7 @@ impl Streams {
             return Err(RateExceeded { namespace: namespace.clone(), stream: name.clone(), shard: shard.id }.into());
         }
         let position = self.find(&shard, start).await?;
-        Ok(self.seal_iterator(&view, &shard, position))
+        Ok(self.seal_iterator(&view, &shard, position, false))
     }
 
     /// The shard that a reader names.
@@ -242,7 +242,7 @@ impl Streams {
         Ok(iterator)
     }
 
-    pub(crate) fn seal_iterator(&self, view: &StreamView, shard: &ShardView, position: u64) -> String {
+    pub(crate) fn seal_iterator(&self, view: &StreamView, shard: &ShardView, position: u64, at_tip: bool) -> String {
         let iterator = ShardIterator {
             issued_ms: self.clock.wall_ms(),
             namespace: view.namespace.clone(),
@@ -250,6 +250,7 @@ impl Streams {
             shard: shard.id,
             shard_key: shard.record.key,
             position,
+            at_tip,
         };
         self.sealer.seal_iterator(&iterator, &*self.random)
     }

@@ -183,8 +183,9 @@ impl Streams {
         }
         let limit = limit.map_or(GET_RECORDS_COUNT, |limit| GET_RECORDS_COUNT.min(limit as usize));
         let bound = Bound { records: limit, bytes: GET_RECORDS_BYTES };
-        let records =
-            self.read(&view, shard, iterator.position, bound, |next, _| self.seal_iterator(&view, shard, next));
+        let records = self.read(&view, shard, iterator.position, bound, |next, last_time_ms| {
+            self.seal_iterator(&view, shard, next, last_time_ms.is_none())
+        });
         let records = records.await.map_err(|error| match error {
             Unread::Log(rheos_log::ReadError::UnknownShard) => not_found().into(),
             Unread::Log(error) => ReadError::Read(error),

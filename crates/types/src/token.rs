@@ -37,6 +37,8 @@ pub struct ShardIterator {
     pub shard_key: ShardKey,
     /// The next record to read.
     pub position: u64,
+    /// The read that gave this iterator found nothing: its reader has come to the tip, and asks again.
+    pub at_tip: bool,
 }
 
 /// Seals and opens tokens.
@@ -73,6 +75,8 @@ impl Sealer {
         body.extend_from_slice(region);
         body.push(name.len() as u8);
         body.extend_from_slice(name);
+        // There is room for it whatever the lengths of the names. Older iterators have a zero here.
+        body.push(u8::from(iterator.at_tip));
         body.resize(iterator_body_len(name.len()), 0);
         self.seal(PREFIX, body, random)
     }
@@ -141,7 +145,7 @@ fn iterator_body_len(name_len: usize) -> usize {
 
 fn decode_iterator(body: &[u8]) -> Option<ShardIterator> {
     let mut fields = Fields(body);
-    Some(ShardIterator {
+    let mut iterator = ShardIterator {
         issued_ms: fields.u64()?,
         shard_key: ShardKey(fields.u64()?),
         position: fields.u64()?,
@@ -151,7 +155,10 @@ fn decode_iterator(body: &[u8]) -> Option<ShardIterator> {
             region: Region::new(fields.counted_text()?).ok()?,
         },
         stream: StreamName::new(fields.counted_text()?).ok()?,
-    })
+        at_tip: false,
+    };
+    iterator.at_tip = fields.take(1)? != [0];
+    Some(iterator)
 }
 
 /// What is left to read of a token's body.
@@ -189,12 +196,13 @@ mod tests {
             issued_ms: 1_579_066_282_123,
             namespace: Namespace {
                 account: AccountId::new("000000000000").unwrap(),
-                region: Region::new("us-east-1").unwrap(),
+                region: Region::new(&"r".repeat(32)).unwrap(),
             },
             stream: StreamName::new(name).unwrap(),
             shard: ShardId(3),
             shard_key: ShardKey(77),
             position: 1 << 40,
+            at_tip: name.len().is_multiple_of(2),
         }
     }
 

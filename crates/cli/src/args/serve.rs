@@ -67,7 +67,7 @@ pub(crate) struct Serve {
     /// The region of this server; calls scoped to another one see that region's streams [env: RHEOS_REGION] [default: us-east-1].
     #[arg(long)]
     pub(crate) region: Option<String>,
-    /// How long GetRecords waits at the tip for a record, of streams with open limits; 0: not at all
+    /// How long GetRecords waits for a record, of streams with open limits, when a reader comes back to the tip; 0: not at all
     /// [env: RHEOS_LONG_POLL_MS] [default: 50].
     #[arg(long, value_name = "MILLISECONDS")]
     pub(crate) long_poll_ms: Option<u64>,

@@ -43,8 +43,9 @@ fn write<F: Format>(records: &Records) -> Vec<u8> {
     out
 }
 
-/// Reads what there is. Of a stream with open limits, a reader at the tip waits for a record, for a while: then it need not
-/// ask again and again.
+/// Reads what there is. Of a stream with open limits, a reader that comes back to the tip, where it has found nothing
+/// before, waits for a record, for a while: then it need not ask again and again. Whoever comes there for the first time
+/// is told at once that this is the end.
 async fn read(
     kinesis: &Kinesis,
     iterator: &ShardIterator,
@@ -55,8 +56,8 @@ async fn read(
     if only_try {
         return Err(RequestError::WouldHaveSucceeded.into());
     }
-    let waits =
-        records.is_at_tip() && kinesis.streams.profile_of(&iterator.namespace, &iterator.stream) == Profile::Open;
+    let comes_back = iterator.at_tip && records.is_at_tip();
+    let waits = comes_back && kinesis.streams.profile_of(&iterator.namespace, &iterator.stream) == Profile::Open;
     if !waits || kinesis.long_poll.is_zero() {
         return Ok(records);
     }
