@@ -164,6 +164,11 @@ impl Batch {
         self.header.number
     }
 
+    /// How many blocks are in it.
+    pub(crate) fn block_count(&self) -> usize {
+        self.entries.len()
+    }
+
     /// How many bytes it takes, a multiple of [`ALIGN`].
     #[must_use]
     pub fn len_bytes(&self) -> usize {

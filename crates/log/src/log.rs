@@ -39,11 +39,23 @@ pub struct Options {
     pub queue_bytes: usize,
     /// Sealed log files that may wait for their segments; beyond, appends are refused with [`LogError::Overloaded`].
     pub backlog_files: u32,
+    /// Bytes of memory that may be taken by the places of records which are in log files and not in segments yet. A log file
+    /// takes no more batches before its part is a quarter of this; appends wait while sealed files have more than half.
+    pub index_bytes: usize,
+    /// A log file whose oldest record is older than this takes no more batches: so records of quiet shards get into segments,
+    /// from which what has expired is freed.
+    pub seal_after_ms: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { tail_bytes: 64 << 20, queue_bytes: 32 << 20, backlog_files: 4 }
+        Self {
+            tail_bytes: 64 << 20,
+            queue_bytes: 32 << 20,
+            backlog_files: 4,
+            index_bytes: 16 << 20,
+            seal_after_ms: 30 * 60_000,
+        }
     }
 }
 
@@ -176,10 +188,10 @@ pub struct Opened {
 /// # Errors
 /// [`OpenError`] says what is wrong and what to do.
 pub fn open(medium: Arc<dyn Medium>, clock: Arc<dyn Clock>, options: Options) -> Result<Opened, OpenError> {
-    let Recovered { shared, state, root, segments, file_id } = recover(medium, clock, options)?;
+    let Recovered { shared, state, root, segments, file_id, load } = recover(medium, clock, options)?;
     let shared = Arc::new(shared);
     Ok(Opened {
-        writer: Writer::new(shared.clone(), state, file_id),
+        writer: Writer::new(shared.clone(), state, file_id, load),
         housekeeper: Housekeeper::new(shared.clone(), root, segments),
         log: Log { shared, readers: Arc::default() },
     })
@@ -498,6 +510,12 @@ impl Log {
     #[cfg(test)]
     pub(crate) fn stall_housekeeping(&self) {
         self.shared.flushed(None);
+    }
+
+    /// How many segments hold records of a shard.
+    #[cfg(test)]
+    pub(crate) fn runs(&self, shard: ShardKey) -> Option<usize> {
+        Some(self.shared.shards.get(shard)?.index().segments.len())
     }
 
     /// Takes no more; what is queued is still written, and an empty batch closes the log.

@@ -2,12 +2,13 @@
 //! only then may the log files be used again. A step function, like the writer; everything here can be tried again.
 
 use super::Shared;
+use super::merge::Merge;
 use super::root::{Root, SnapshotRef, encode_snapshot};
 use super::segment::{SegmentBuilder, SegmentRun};
 use super::shards::{LiveRun, Shard};
 use crate::state::State;
 use rheos_types::ShardKey;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,10 +18,30 @@ const OWN_FILE_BYTES: u64 = 4 << 20;
 
 /// The housekeeper.
 pub struct Housekeeper {
-    shared: Arc<Shared>,
-    root: Root,
-    /// What each segment holds: shards and the positions that their runs end at.
-    segments: HashMap<String, Vec<(u64, u64)>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) root: Root,
+    /// What each segment holds.
+    pub(super) segments: HashMap<String, Holding>,
+    /// Segments that are being merged.
+    pub(super) merge: Option<Merge>,
+    /// Damaged ones, which stay as they are.
+    pub(super) unmergeable: HashSet<String>,
+}
+
+/// What a segment holds.
+#[derive(Debug)]
+pub(crate) struct Holding {
+    /// Bytes of its runs.
+    pub(super) bytes: u64,
+    /// Shards and the positions that their runs end at.
+    pub(super) ends: Box<[(u64, u64)]>,
+}
+
+impl Holding {
+    pub(crate) fn of(runs: &[SegmentRun]) -> Self {
+        let ends = runs.iter().map(|run| (run.shard.0, run.next)).collect();
+        Self { bytes: runs.iter().map(|run| run.bytes).sum(), ends }
+    }
 }
 
 /// A shard's blocks to be written.
@@ -32,8 +53,8 @@ struct Work {
 }
 
 impl Housekeeper {
-    pub(crate) fn new(shared: Arc<Shared>, root: Root, segments: HashMap<String, Vec<(u64, u64)>>) -> Self {
-        Self { shared, root, segments }
+    pub(crate) fn new(shared: Arc<Shared>, root: Root, segments: HashMap<String, Holding>) -> Self {
+        Self { shared, root, segments, merge: None, unmergeable: HashSet::new() }
     }
 
     /// Does what there is to do.
@@ -47,15 +68,22 @@ impl Housekeeper {
             self.shared.flushed(None);
         }
         done?;
-        self.free()
+        self.free()?;
+        // Last, and in slices: nobody waits for it, and everything else goes before.
+        if self.merge_some()? {
+            self.shared.housekeeping.wake();
+        }
+        Ok(())
     }
 
     /// Writes the records of sealed log files to segments and lets the log files go.
     fn flush(&mut self) -> io::Result<()> {
-        let (sealed_upto, files, state) = {
+        let (sealed_upto, done, state) = {
             let backlog = self.shared.backlog();
             match &backlog.state {
-                Some(state) if backlog.files > 0 => (backlog.sealed_upto, backlog.files, state.clone()),
+                Some(state) if backlog.files > 0 => {
+                    (backlog.sealed_upto, (backlog.files, backlog.index_bytes), state.clone())
+                }
                 _ => return Ok(()),
             }
         };
@@ -86,7 +114,7 @@ impl Housekeeper {
         self.publish(root)?;
 
         for (name, works, runs) in written {
-            self.segments.insert(name, runs.iter().map(|run| (run.shard.0, run.next)).collect());
+            self.segments.insert(name, Holding::of(&runs));
             for (work, run) in works.iter().zip(runs) {
                 let mut index = work.shard.index();
                 while index.live.front().is_some_and(|live| live.next() <= run.next) {
@@ -99,7 +127,7 @@ impl Housekeeper {
         for snapshot in old_snapshots {
             self.shared.medium.delete_object(&snapshot.name)?;
         }
-        self.shared.flushed(Some(files));
+        self.shared.flushed(Some(done));
         Ok(())
     }
 
@@ -153,7 +181,7 @@ impl Housekeeper {
         }
     }
 
-    fn publish(&mut self, root: Root) -> io::Result<()> {
+    pub(super) fn publish(&mut self, root: Root) -> io::Result<()> {
         self.shared.medium.publish(&root.encode()?, root.covered_upto())?;
         self.root = root;
         Ok(())
@@ -175,8 +203,12 @@ impl Housekeeper {
         let is_dead = |(shard, next): &(u64, u64)| {
             self.shared.shards.get(ShardKey(*shard)).is_none_or(|shard| *next <= shard.index().first)
         };
-        let dead: Vec<String> =
-            self.segments.iter().filter(|(_, holds)| holds.iter().all(is_dead)).map(|(name, _)| name.clone()).collect();
+        let dead: Vec<String> = self
+            .segments
+            .iter()
+            .filter(|(_, holding)| holding.ends.iter().all(is_dead))
+            .map(|(name, _)| name.clone())
+            .collect();
         if dead.is_empty() {
             return Ok(());
         }

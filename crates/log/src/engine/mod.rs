@@ -6,9 +6,11 @@
 //! * [`segment`]: immutable files written behind the log
 //! * [`root`]: snapshots and segments that count
 //! * [`housekeeper`]: segments, snapshots and freeing files; a step function
+//! * [`merge`]: small segments made into larger ones, in slices
 //! * [`recovery`]: from a medium to the state before the stop
 
 pub(crate) mod housekeeper;
+mod merge;
 pub(crate) mod queue;
 pub(crate) mod recovery;
 pub(crate) mod root;
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
 pub(crate) struct Backlog {
     /// How many files.
     pub(crate) files: u32,
+    /// What it takes in memory to find their records.
+    pub(crate) index_bytes: usize,
     /// The last batch in them.
     pub(crate) sealed_upto: u64,
     /// The state after a batch behind them.
@@ -113,9 +117,10 @@ impl Shared {
     }
 
     /// A log file takes no more: its batches end at `sealed_upto`, and `state` holds after them.
-    fn sealed(&self, sealed_upto: u64, state: State) {
+    fn sealed(&self, sealed_upto: u64, state: State, index_bytes: usize) {
         let mut backlog = self.backlog();
         backlog.files += 1;
+        backlog.index_bytes += index_bytes;
         backlog.sealed_upto = sealed_upto;
         backlog.state = Some(state);
         drop(backlog);
@@ -125,21 +130,27 @@ impl Shared {
     /// Whether too many log files wait for their segments and nothing is being done about it: the disk is full, say.
     pub(crate) fn is_stuck(&self) -> bool {
         let backlog = self.backlog();
-        backlog.is_stuck && backlog.files > self.options.backlog_files
+        backlog.is_stuck && self.is_long(&backlog)
+    }
+
+    fn is_long(&self, backlog: &Backlog) -> bool {
+        backlog.files > self.options.backlog_files || backlog.index_bytes > self.options.index_bytes / 2
     }
 
     /// Waits while too many log files wait for their segments, unless that is stuck. What producers send meanwhile waits
     /// in the queue, up to its bound: so the slower of log and segments sets the pace.
     pub(crate) fn wait_for_backlog(&self) {
-        let is_long = |backlog: &mut Backlog| backlog.files > self.options.backlog_files && !backlog.is_stuck;
+        let is_long = |backlog: &mut Backlog| self.is_long(backlog) && !backlog.is_stuck;
         drop(self.backlog_shrank.wait_while(self.backlog(), is_long));
     }
 
-    /// Segments of `files` log files have been written, or could not be.
-    pub(crate) fn flushed(&self, files: Option<u32>) {
+    /// Segments of so many log files, with so many bytes of index, have been written, or could not be.
+    pub(crate) fn flushed(&self, done: Option<(u32, usize)>) {
         let mut backlog = self.backlog();
-        backlog.is_stuck = files.is_none();
-        backlog.files -= files.unwrap_or(0);
+        backlog.is_stuck = done.is_none();
+        let (files, index_bytes) = done.unwrap_or_default();
+        backlog.files -= files;
+        backlog.index_bytes -= index_bytes;
         if backlog.files == 0 {
             backlog.state = None;
         }

@@ -1,8 +1,9 @@
 //! From a medium to the state before the stop: newest readable snapshot, then the log since, then the segments.
 
+use super::housekeeper::Holding;
 use super::root::{Root, load_snapshot};
 use super::segment::{self, OpenedSegment};
-use super::shards::{LiveBatch, LiveRun, Shards};
+use super::shards::{FileLoad, LiveBatch, LiveRun, Shards};
 use super::{Backlog, Shared};
 use crate::batch::ParsedBatch;
 use crate::log::Options;
@@ -18,9 +19,11 @@ pub(crate) struct Recovered {
     pub(crate) state: State,
     pub(crate) root: Root,
     /// What the segments hold, by name.
-    pub(crate) segments: HashMap<String, Vec<(u64, u64)>>,
+    pub(crate) segments: HashMap<String, Holding>,
     /// The file that the last batch lies in.
     pub(crate) file_id: Option<u64>,
+    /// What is in that file.
+    pub(crate) load: FileLoad,
 }
 
 /// Reads everything back.
@@ -37,14 +40,16 @@ pub(crate) fn recover(
         state: snapshot,
         runs: Vec::new(),
         file_id: None,
+        load: FileLoad::default(),
         last: 0,
         sealed_upto: 0,
         files: 0,
+        index_bytes: 0,
         flushed_upto: root.flushed_upto,
     };
     let covered_upto = replay.snapshot_batch.min(root.flushed_upto);
     medium.replay(covered_upto, &mut |batch, location| replay.batch(&batch, location))?;
-    let Replay { state, runs, file_id, last, sealed_upto, files, snapshot_batch, .. } = replay;
+    let Replay { state, runs, file_id, load, last, sealed_upto, files, index_bytes, snapshot_batch, .. } = replay;
     if last < snapshot_batch && snapshot_batch > 0 {
         return Err(OpenError::Corrupt {
             file: "the log".to_owned(),
@@ -56,7 +61,7 @@ pub(crate) fn recover(
         let opened = shards.open(rheos_types::ShardKey(*key));
         let mut index = opened.index();
         (index.first, index.next) = (shard.first, shard.next);
-        (index.closed, index.last_time_ms) = (shard.closed, shard.last_time_ms);
+        (index.closed, index.class, index.last_time_ms) = (shard.closed, shard.class, shard.last_time_ms);
     }
     let segments = load_segments(&*medium, &root, &shards)?;
     for run in runs {
@@ -71,11 +76,11 @@ pub(crate) fn recover(
     let backlog = if files == 0 {
         Backlog::default()
     } else {
-        Backlog { files, sealed_upto, state: Some(state.clone()), is_stuck: false }
+        Backlog { files, index_bytes, sealed_upto, state: Some(state.clone()), is_stuck: false }
     };
     remove_orphans(&*medium, &root);
     let shared = Shared::new(medium, clock, options, &state, shards, backlog);
-    Ok(Recovered { shared, state, root, segments, file_id })
+    Ok(Recovered { shared, state, root, segments, file_id, load })
 }
 
 /// The newest snapshot that can be read; the one before it is there for that case.
@@ -104,10 +109,14 @@ struct Replay {
     state: State,
     runs: Vec<LiveRun>,
     file_id: Option<u64>,
+    /// What the last file holds.
+    load: FileLoad,
     last: u64,
     sealed_upto: u64,
     /// Log files before the last one that hold records which no segment holds.
     files: u32,
+    /// What it takes in memory to find theirs.
+    index_bytes: usize,
     flushed_upto: u64,
 }
 
@@ -119,12 +128,15 @@ impl Replay {
             offset: location.offset,
             what,
         };
-        if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id)
-            && self.last > self.flushed_upto
-        {
-            self.sealed_upto = self.last;
-            self.files += 1;
+        if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id) {
+            let load = std::mem::take(&mut self.load);
+            if self.last > self.flushed_upto {
+                self.sealed_upto = self.last;
+                self.files += 1;
+                self.index_bytes += load.index_bytes;
+            }
         }
+        self.load.add(batch.entries.len(), batch.header.time_ms);
         self.last = number;
         let is_new = number > self.snapshot_batch;
         if is_new {
@@ -155,11 +167,7 @@ impl Replay {
 }
 
 /// Opens every segment's directory and hands its runs to their shards: what each segment holds, by name.
-fn load_segments(
-    medium: &dyn Medium,
-    root: &Root,
-    shards: &Shards,
-) -> Result<HashMap<String, Vec<(u64, u64)>>, OpenError> {
+fn load_segments(medium: &dyn Medium, root: &Root, shards: &Shards) -> Result<HashMap<String, Holding>, OpenError> {
     let objects: &dyn Objects = medium;
     let mut segments = HashMap::new();
     for name in &root.segments {
@@ -176,9 +184,8 @@ fn load_segments(
         if directory.rebuilt {
             tracing::error!(segment = %name, "the segment's directory is damaged: rebuilt from its blocks");
         }
-        let mut holds = Vec::with_capacity(directory.runs.len());
+        let holding = Holding::of(&directory.runs);
         for run in directory.runs {
-            holds.push((run.shard.0, run.next));
             if let Some(shard) = shards.get(run.shard) {
                 let mut index = shard.index();
                 if run.next > index.first {
@@ -186,7 +193,11 @@ fn load_segments(
                 }
             }
         }
-        segments.insert(name.clone(), holds);
+        segments.insert(name.clone(), holding);
+    }
+    // A merged segment stands among others that are older than a part of it.
+    for (_, shard) in shards.all() {
+        shard.index().segments.make_contiguous().sort_by_key(|run| run.first);
     }
     Ok(segments)
 }

@@ -6,7 +6,10 @@ use crate::state::State;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+/// Segments in the order in which they were written, so that each shard's runs follow each other.
 const FORMAT: u32 = 1;
+/// Segments have been merged: a shard's runs follow each other by their positions, not by the order of the segments.
+const FORMAT_MERGED: u32 = 2;
 const SNAPSHOT_MAGIC: u64 = u64::from_le_bytes(*b"RHEOSSNP");
 const SNAPSHOT_FORMAT: u16 = 1;
 const SNAPSHOT_HEAD: usize = 32;
@@ -19,7 +22,7 @@ pub(crate) struct Root {
     pub(crate) flushed_upto: u64,
     /// The newest snapshot, and the one before in case the newest cannot be read.
     pub(crate) snapshots: Vec<SnapshotRef>,
-    /// Segments in the order in which they were written.
+    /// Segments, roughly in the order of what they hold.
     pub(crate) segments: Vec<String>,
     /// The number in the next object's name.
     pub(crate) next_object: u64,
@@ -50,7 +53,7 @@ impl Root {
         let corrupt =
             |error: serde_json::Error| OpenError::Corrupt { file: file(), offset: 0, what: error.to_string() };
         let Format { format } = serde_json::from_slice(bytes).map_err(corrupt)?;
-        if format != FORMAT {
+        if !(FORMAT..=FORMAT_MERGED).contains(&format) {
             return Err(OpenError::Newer { file: file(), format, features: 0 });
         }
         serde_json::from_slice(bytes).map_err(corrupt)
@@ -64,6 +67,16 @@ impl Root {
     pub(crate) fn covered_upto(&self) -> u64 {
         let oldest = if self.snapshots.len() < 2 { 0 } else { self.snapshots[self.snapshots.len() - 1].batch };
         self.flushed_upto.min(oldest)
+    }
+
+    /// Puts `merged` in the place of the segments that it was made from.
+    pub(crate) fn replace_segments(&mut self, sources: &[String], merged: Vec<String>) {
+        self.format = FORMAT_MERGED;
+        let last = self.segments.iter().rposition(|name| sources.contains(name)).map_or(0, |at| at + 1);
+        let later = self.segments.split_off(last);
+        self.segments.retain(|name| !sources.contains(name));
+        self.segments.extend(merged);
+        self.segments.extend(later);
     }
 
     /// A new object's name.

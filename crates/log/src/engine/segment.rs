@@ -31,6 +31,8 @@ const INDEX_ENTRY: usize = 24;
 pub(crate) const BLOCK_HEADER: usize = 64;
 /// An index entry at least every so many bytes of a run.
 const INDEX_STEP_BYTES: u64 = 64 << 10;
+/// Bytes that are read at a time when a run is copied.
+const COPY_WINDOW_BYTES: usize = 256 << 10;
 /// No block is larger than a batch.
 const MAX_BLOCK_BYTES: usize = crate::batch::MAX_BATCH;
 
@@ -51,7 +53,7 @@ pub(crate) struct SegmentRun {
     pub(crate) first_time_ms: u64,
     pub(crate) last_time_ms: u64,
     offset: u64,
-    bytes: u64,
+    pub(crate) bytes: u64,
     index_offset: u64,
     index_count: u32,
 }
@@ -292,6 +294,33 @@ impl SegmentRun {
             }
         }
         Ok(blocks)
+    }
+
+    /// Hands the blocks that end behind position `above` on, each verified, in order. `Ok(false)`: one is damaged.
+    pub(crate) fn copy(
+        &self,
+        objects: &dyn Objects,
+        above: u64,
+        mut into: impl FnMut(BlockEntry, u64, &[u8]) -> io::Result<()>,
+    ) -> io::Result<bool> {
+        let start = self.seek(objects, |entry| entry.position <= above)?;
+        let mut walk = Walk::new(self, objects, start.offset, COPY_WINDOW_BYTES);
+        let mut position = start.position;
+        while position < self.next {
+            let Some((_, header)) = walk.header()?.filter(|(_, header)| header.entry.first == position) else {
+                return Ok(false);
+            };
+            position = header.next();
+            if position > above {
+                let content = walk.content(&header)?;
+                if crc32c::crc32c(&content) != header.entry.crc {
+                    return Ok(false);
+                }
+                into(header.entry, header.time_ms, &content)?;
+            }
+            walk.skip(&header);
+        }
+        Ok(position == self.next)
     }
 
     /// What a read that met something else than a block at `offset` comes to: the blocks before it, or the damage, which

@@ -98,6 +98,28 @@ impl LiveRun {
     }
 }
 
+/// What the index of one block takes in memory, and of one batch: the structures, and the room that growing deques keep.
+pub(crate) const BLOCK_INDEX_BYTES: usize = 80;
+pub(crate) const BATCH_INDEX_BYTES: usize = 160;
+
+/// What the records of one log file take in memory to be found, and since when they are there.
+#[derive(Debug, Default, Clone, Copy)]
+pub(crate) struct FileLoad {
+    pub(crate) index_bytes: usize,
+    /// When the first record in it arrived.
+    pub(crate) first_ms: Option<u64>,
+}
+
+impl FileLoad {
+    /// A batch of so many blocks has come to the file.
+    pub(crate) fn add(&mut self, blocks: usize, time_ms: u64) {
+        if blocks > 0 {
+            self.index_bytes += BATCH_INDEX_BYTES + blocks * BLOCK_INDEX_BYTES;
+            self.first_ms.get_or_insert(time_ms);
+        }
+    }
+}
+
 /// What is durable of a shard.
 #[derive(Debug, Default)]
 pub(crate) struct ShardIndex {
@@ -106,6 +128,8 @@ pub(crate) struct ShardIndex {
     /// The position behind the last durable record.
     pub(crate) next: u64,
     pub(crate) closed: bool,
+    /// The retention class of its next files.
+    pub(crate) class: u32,
     pub(crate) last_time_ms: u64,
     pub(crate) segments: VecDeque<SegmentRun>,
     pub(crate) live: VecDeque<LiveRun>,

@@ -7,7 +7,7 @@
 
 use super::Shared;
 use super::queue::{Reply, Submission, Turn, transaction_bytes};
-use super::shards::{LiveBatch, LiveRun, Tail};
+use super::shards::{FileLoad, LiveBatch, LiveRun, Tail};
 use crate::batch::{ALIGN, Batch, BatchBuilder, ENTRY, HEADER};
 use crate::change::{Change, Conflict, Transaction};
 use crate::log::{Appended, LogError};
@@ -55,12 +55,14 @@ pub struct Writer {
     changes: Vec<Change>,
     /// The file that the last batch went to.
     file_id: Option<u64>,
+    /// What is in that file.
+    load: FileLoad,
     /// The last batch is empty and says that everything before is durable.
     is_closed: bool,
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>, recovered: State, file_id: Option<u64>) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, recovered: State, file_id: Option<u64>, load: FileLoad) -> Self {
         let tail = Tail::new(shared.options.tail_bytes);
         let durable_upto = recovered.batch;
         Self {
@@ -71,6 +73,7 @@ impl Writer {
             tail,
             changes: Vec::new(),
             file_id,
+            load,
             is_closed: false,
         }
     }
@@ -130,7 +133,9 @@ impl Writer {
     /// # Errors
     /// [`Fatal`].
     pub fn close_batch(&mut self) -> Result<(), Fatal> {
-        if self.is_closed || self.accepted.batch == 0 || self.shared.medium.admit(ALIGN, true).is_err() {
+        let is_ageing = self.is_full(self.shared.clock.wall_ms());
+        if (self.is_closed && !is_ageing) || self.accepted.batch == 0 || self.shared.medium.admit(ALIGN, true).is_err()
+        {
             return Ok(());
         }
         self.write(self.accepted.time_ms)?;
@@ -173,15 +178,29 @@ impl Writer {
         Ok(self.accepted.next_version)
     }
 
+    /// Whether the file that batches go to has enough, though it has room: its index takes too much memory, or its records
+    /// have waited long enough for a segment.
+    fn is_full(&self, now_ms: u64) -> bool {
+        let options = &self.shared.options;
+        let is_old = |first_ms| now_ms.saturating_sub(first_ms) >= options.seal_after_ms;
+        self.load.index_bytes >= options.index_bytes / 4 || self.load.first_ms.is_some_and(is_old)
+    }
+
     fn write(&mut self, time_ms: u64) -> Result<(), Fatal> {
+        // Without a file that is ready the next batch asks again.
+        if self.is_full(self.shared.clock.wall_ms()) && !self.shared.medium.seal() {
+            tracing::debug!("no log file is ready: the present one goes on");
+        }
         let number = self.accepted.batch + 1;
         let mut batch = self.builder.finish(number, self.durable_upto, time_ms);
         self.accepted.batch = number;
         let location = self.shared.medium.append(&mut batch).map_err(|source| Fatal { batch: number, source })?;
         self.durable_upto = number;
         self.is_closed = false;
+        let blocks = batch.block_count();
         self.publish(batch, location);
         self.note_roll(location);
+        self.load.add(blocks, time_ms);
         Ok(())
     }
 
@@ -196,7 +215,7 @@ impl Writer {
                 Change::Put { key, .. } | Change::Delete { key } => {
                     changed.insert(key);
                 }
-                Change::OpenShard { shard, .. } => drop(self.shared.shards.open(shard)),
+                Change::OpenShard { shard, class } => self.shared.shards.open(shard).index().class = class,
                 Change::CloseShard { shard } => {
                     if let Some(shard) = self.shared.shards.get(shard) {
                         shard.index().closed = true;
@@ -215,7 +234,11 @@ impl Writer {
                         trimmed = true;
                     }
                 }
-                Change::SetShardClass { .. } => {}
+                Change::SetShardClass { shard, class } => {
+                    if let Some(shard) = self.shared.shards.get(shard) {
+                        shard.index().class = class;
+                    }
+                }
             }
         }
         if !changed.is_empty() {
@@ -256,7 +279,8 @@ impl Writer {
     /// batch is what a snapshot that covers the old file needs.
     fn note_roll(&mut self, location: Location) {
         if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id) {
-            self.shared.sealed(location.number - 1, self.accepted.clone());
+            let FileLoad { index_bytes, .. } = std::mem::take(&mut self.load);
+            self.shared.sealed(location.number - 1, self.accepted.clone(), index_bytes);
         }
     }
 }

@@ -76,6 +76,25 @@ fn what_was_appended_is_replayed_in_order_at_every_opening() {
 }
 
 #[test]
+fn after_sealing_the_next_batch_begins_another_file() {
+    each(|subject| {
+        let medium = subject.open();
+        replay(&*medium, 0);
+        let first = append(&*medium, 1, 10).expect("appends");
+        medium.maintain().expect("prepares a file");
+        assert!(medium.seal());
+        let second = append(&*medium, 2, 10).expect("appends");
+        let third = append(&*medium, 3, 10).expect("appends");
+        assert_ne!(first.file_id, second.file_id);
+        assert_eq!(second.file_id, third.file_id);
+        drop(medium);
+        let numbers: Vec<_> =
+            replay(&*subject.open(), 0).iter().map(|(batch, place)| (batch.header.number, place.file_id)).collect();
+        assert_eq!(numbers, [(1, first.file_id), (2, second.file_id), (3, second.file_id)]);
+    });
+}
+
+#[test]
 fn replay_begins_above_the_number_that_it_is_given() {
     each(|subject| {
         let medium = subject.open();

@@ -4,6 +4,7 @@ mod conformance;
 mod corruption;
 mod crash;
 mod full_disk;
+mod growth;
 mod rig;
 mod rules;
 mod waiting;

@@ -98,7 +98,7 @@ pub(super) struct Rig {
 pub(super) const SMALL: DiskOptions = DiskOptions { log_file_bytes: Some(64 << 10) };
 
 pub(super) fn options() -> Options {
-    Options { tail_bytes: 48 << 10, queue_bytes: 8 << 20, backlog_files: 4 }
+    Options { tail_bytes: 48 << 10, queue_bytes: 8 << 20, backlog_files: 4, index_bytes: 64 << 10, seal_after_ms: 2000 }
 }
 
 pub(super) fn record(id: u64, length: usize) -> Vec<u8> {

@@ -409,6 +409,15 @@ impl Medium for Disk {
         Ok(location)
     }
 
+    fn seal(&self) -> bool {
+        let mut active = locked(&self.active);
+        let is_ready = !locked(&self.spares).is_empty() && self.free_bytes() >= self.reserve_bytes();
+        if let Some(active) = active.as_mut().filter(|_| is_ready) {
+            active.bytes = active.offset;
+        }
+        is_ready
+    }
+
     fn read(&self, location: Location, offset: usize, length: usize) -> io::Result<Bytes> {
         let file = locked(&self.log_files).get(&location.file_id).map(|entry| entry.file.clone());
         let file = file.ok_or(io::ErrorKind::NotFound)?;
