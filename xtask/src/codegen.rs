@@ -107,7 +107,7 @@ macro_rules! calls {
         })*
 
         /// A body after it has been an input of its operation; nothing for operations without types.
-        #[cfg(test)]
+        #[cfg(any(test, feature = \"fuzz\"))]
         pub(crate) fn round_trip(
             protocol: crate::Protocol,
             operation: Operation,

@@ -4,6 +4,7 @@
 mod codegen;
 mod compat;
 mod coverage;
+mod fuzz;
 mod marks;
 mod test;
 mod tidy;
@@ -28,6 +29,8 @@ enum Command {
     Compat(compat::Options),
     /// See how much of the API the server's tests use, operation by operation
     Coverage(coverage::Options),
+    /// Feed every decoder with bytes that nobody has thought of
+    Fuzz(fuzz::Options),
     /// Write the Kinesis types of rheos-wire from the service model
     Codegen(codegen::Options),
 }
@@ -38,6 +41,7 @@ fn main() -> anyhow::Result<()> {
         Command::Tidy => tidy::run(),
         Command::Compat(options) => compat::run(&options),
         Command::Coverage(options) => coverage::run(&options),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Codegen(options) => codegen::run(&options),
     }
 }

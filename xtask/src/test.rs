@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 
 use crate::workspace::{cargo, is_ci, run as execute};
-use crate::{compat, coverage, tidy};
+use crate::{compat, coverage, fuzz, tidy};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -36,6 +36,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "no warnings, in any target", missing: no_clippy, run: clippy },
     Step { name: "rust", about: "cargo test: crates, crashes, kill -9, full disks", missing: nothing, run: rust },
     Step { name: "coverage", about: "a test of each operation, member and error", missing: nothing, run: coverage },
+    Step { name: "fuzz", about: "every decoder, 20 s of the processor each", missing: fuzz::missing, run: fuzz },
     Step { name: "demo", about: "the first command of the README, at full speed", missing: nothing, run: demo },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
@@ -140,6 +141,10 @@ fn rust() -> anyhow::Result<()> {
 /// Of what the step `rust` has left, if it ran; else of a run of its own.
 fn coverage() -> anyhow::Result<()> {
     coverage::run(&coverage::Options::CHECK)
+}
+
+fn fuzz() -> anyhow::Result<()> {
+    fuzz::run(&fuzz::Options::check())
 }
 
 /// As the README has it, but for the profile, which would build everything once more, and the speed.

@@ -71,7 +71,9 @@ impl BlockEntry {
             bytes: reader.u32()?,
             crc: reader.u32()?,
         };
-        (reader.take(12)? == [0; 12]).then_some(entry)
+        // A shard that counted so far would have no position left for the next record.
+        let counts = entry.first.checked_add(u64::from(entry.count)).is_some();
+        (reader.take(12)? == [0; 12] && counts).then_some(entry)
     }
 }
 
@@ -228,7 +230,7 @@ pub enum HeaderAt {
 }
 
 impl Header {
-    fn encode(&self) -> [u8; HEADER] {
+    pub(crate) fn encode(&self) -> [u8; HEADER] {
         let mut bytes = Vec::with_capacity(HEADER);
         bytes.extend_from_slice(&MAGIC.to_le_bytes());
         bytes.extend_from_slice(&FORMAT.to_le_bytes());

@@ -1,5 +1,7 @@
 //! `rheos log check`: reads a data directory from end to end and says what it found.
 
+use crate::batch::ParsedBatch;
+use crate::engine::recovery::{Replay, newest_snapshot};
 use crate::engine::root::{Root, load_snapshot};
 use crate::engine::segment::{self, OpenedSegment};
 use crate::files::Files;
@@ -47,11 +49,21 @@ pub struct Finding {
 /// report.
 pub fn check(files: &Arc<dyn Files>, directory: &Path) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
+    let objects = DiskObjects::new(files.clone(), directory);
     let mut decoded = Ok(Root::default());
+    // Replayed as a start would, so that the check finds what a start refuses. Without a root or a snapshot to begin with
+    // there is nothing to replay onto: that is what is found then.
+    let mut replay = None;
     let log = Disk::check(&**files, directory, |root| {
         decoded = Root::decode(root);
-        decoded.as_ref().map_or(u64::MAX - 1, Root::covered_upto)
+        let covered = decoded.as_ref().map_or(u64::MAX - 1, Root::covered_upto);
+        let begun = decoded.as_ref().ok().and_then(|root| Some((newest_snapshot(&objects, root).ok()?, root)));
+        replay = begun.map(|(snapshot, root)| Replay::new(snapshot, root.flushed_upto));
+        (covered, |batch: &ParsedBatch, location| {
+            replay.as_mut().map_or(Ok(()), |replay| replay.batch(batch, location))
+        })
     });
+    let log = log.and_then(|log| replay.map_or(Ok(()), |replay| replay.check_end()).map(|()| log));
     match log {
         Ok(log) => {
             report.generation = log.generation;
@@ -76,7 +88,6 @@ pub fn check(files: &Arc<dyn Files>, directory: &Path) -> Result<CheckReport, Op
         }
         Err(error) => return Err(error),
     };
-    let objects = DiskObjects::new(files.clone(), directory);
     for snapshot in &root.snapshots {
         match load_snapshot(&objects, snapshot) {
             Ok(_) => report.snapshots += 1,

@@ -21,6 +21,8 @@ mod check;
 mod codec;
 mod engine;
 pub mod files;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod log;
 pub mod medium;
 mod record;

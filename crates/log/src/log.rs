@@ -167,7 +167,7 @@ enum Fetched {
 /// A log. Clones are the same log.
 #[derive(Clone)]
 pub struct Log {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     readers: Arc<OnceLock<SyncSender<ReadJob>>>,
 }
 
@@ -431,15 +431,20 @@ impl Log {
             Stage::Memory(blocks) => Fetched::Blocks(blocks),
             Stage::Log(run) => {
                 let (medium, place, next) = (self.shared.medium.clone(), run.batch.location, run.next());
+                let damaged = ReadError::Damaged {
+                    file: format!("log file {:016x}", place.file_id),
+                    offset: place.offset,
+                    first: position,
+                    next,
+                };
                 match self.on_reader(move || run.read_log(&*medium)).await? {
-                    Ok(Some(block)) => Fetched::Blocks(block.part(position, left, room).into_iter().collect()),
+                    Ok(Some(block)) => match block.part(position, left, room) {
+                        Some(part) => Fetched::Blocks(vec![part]),
+                        // It is as it was written, and does not hold the records that it should.
+                        None => Fetched::Failed(damaged),
+                    },
                     // Perhaps recycled under the read: then a segment has the records by now. If not, it is damage.
-                    Ok(None) => Fetched::Moved(ReadError::Damaged {
-                        file: format!("log file {:016x}", place.file_id),
-                        offset: place.offset,
-                        first: position,
-                        next,
-                    }),
+                    Ok(None) => Fetched::Moved(damaged),
                     Err(error) => Fetched::Moved(error.into()),
                 }
             }

@@ -9,7 +9,7 @@
 
 pub mod cbor;
 pub mod json;
-mod put;
+pub(crate) mod put;
 mod write;
 
 use bytes::Bytes;

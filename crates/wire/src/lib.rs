@@ -25,6 +25,8 @@ pub mod content_type;
 pub mod error;
 pub mod event_stream;
 pub mod front;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod generated;
 pub mod operation;
 pub mod scalar;

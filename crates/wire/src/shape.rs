@@ -142,3 +142,33 @@ macro_rules! pattern {
     }};
 }
 pub(crate) use pattern;
+
+/// A value that satisfies its shape, with every member there, or with those alone that have to be.
+#[cfg(any(test, feature = "fuzz"))]
+pub(crate) fn sample(shape: &Shape, only_required: bool) -> serde_json::Value {
+    let sample = |shape| sample(shape, only_required);
+    let account = "arn:aws:kinesis:us-east-1:000000000000";
+    match shape.kind {
+        Kind::Structure(members) => {
+            let members = members.iter().filter(|member| member.required || !only_required);
+            members.map(|member| (member.name.to_owned(), sample(member.shape))).collect()
+        }
+        Kind::List(element) => vec![sample(element)].into(),
+        Kind::Map(key, value) => {
+            let key = sample(key).as_str().unwrap_or_default().to_owned();
+            [(key, sample(value))].into_iter().collect()
+        }
+        Kind::Integer | Kind::Long => shape.min.unwrap_or(1).into(),
+        Kind::Boolean => true.into(),
+        Kind::Timestamp => 1_400_000_000.5.into(),
+        Kind::Blob => "aGk=".into(),
+        Kind::String => match (shape.name, shape.values) {
+            (_, [first, ..]) => (*first).into(),
+            ("ConsumerARN", _) => format!("{account}:stream/a/consumer/b:1").into(),
+            ("StreamARN" | "ResourceARN", _) => format!("{account}:stream/a").into(),
+            ("StreamId", _) => "aaaaaaaaaaaaaaaaaaaa-aaa".into(),
+            ("HashKey" | "SequenceNumber", _) => "0".into(),
+            _ => "a".into(),
+        },
+    }
+}

@@ -15,6 +15,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rheos-server", &["rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     ("rheos", &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     (KIT, &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
+    ("rheos-fuzz", &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     ("rheos-compat", &[]),
     ("xtask", &[]),
 ];

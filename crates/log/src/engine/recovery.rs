@@ -35,28 +35,11 @@ pub(crate) fn recover(
     let root = Root::decode(medium.root().as_ref())?;
     let snapshot = newest_snapshot(&*medium, &root)?;
     let shards = Shards::default();
-    let mut replay = Replay {
-        snapshot_batch: snapshot.batch,
-        state: snapshot,
-        runs: Vec::new(),
-        file_id: None,
-        load: FileLoad::default(),
-        last: 0,
-        sealed_upto: 0,
-        files: 0,
-        index_bytes: 0,
-        flushed_upto: root.flushed_upto,
-    };
+    let mut replay = Replay::new(snapshot, root.flushed_upto);
     let covered_upto = replay.snapshot_batch.min(root.flushed_upto);
     medium.replay(covered_upto, &mut |batch, location| replay.batch(&batch, location))?;
-    let Replay { state, runs, file_id, load, last, sealed_upto, files, index_bytes, snapshot_batch, .. } = replay;
-    if last < snapshot_batch && snapshot_batch > 0 {
-        return Err(OpenError::Corrupt {
-            file: "the log".to_owned(),
-            offset: 0,
-            what: format!("it ends with batch {last}, but the snapshot knows batch {snapshot_batch}"),
-        });
-    }
+    replay.check_end()?;
+    let Replay { state, runs, file_id, load, sealed_upto, files, index_bytes, .. } = replay;
     for (key, shard) in &state.shards {
         let opened = shards.open(rheos_types::ShardKey(*key));
         let mut index = opened.index();
@@ -84,8 +67,7 @@ pub(crate) fn recover(
 }
 
 /// The newest snapshot that can be read; the one before it is there for that case.
-fn newest_snapshot(medium: &dyn Medium, root: &Root) -> Result<State, OpenError> {
-    let objects: &dyn Objects = medium;
+pub(crate) fn newest_snapshot(objects: &dyn Objects, root: &Root) -> Result<State, OpenError> {
     let mut newest = None;
     for snapshot in &root.snapshots {
         match load_snapshot(objects, snapshot) {
@@ -104,7 +86,8 @@ fn newest_snapshot(medium: &dyn Medium, root: &Root) -> Result<State, OpenError>
     }
 }
 
-struct Replay {
+/// The state of a snapshot, brought up to date batch by batch.
+pub(crate) struct Replay {
     snapshot_batch: u64,
     state: State,
     runs: Vec<LiveRun>,
@@ -121,7 +104,24 @@ struct Replay {
 }
 
 impl Replay {
-    fn batch(&mut self, batch: &ParsedBatch, location: Location) -> Result<(), OpenError> {
+    /// From a snapshot on; segments hold every record of the batches up to `flushed_upto`.
+    pub(crate) fn new(snapshot: State, flushed_upto: u64) -> Self {
+        Self {
+            snapshot_batch: snapshot.batch,
+            state: snapshot,
+            runs: Vec::new(),
+            file_id: None,
+            load: FileLoad::default(),
+            last: 0,
+            sealed_upto: 0,
+            files: 0,
+            index_bytes: 0,
+            flushed_upto,
+        }
+    }
+
+    /// Takes the next batch.
+    pub(crate) fn batch(&mut self, batch: &ParsedBatch, location: Location) -> Result<(), OpenError> {
         let number = batch.header.number;
         let corrupt = |what: String| OpenError::Corrupt {
             file: format!("log file {:016x}", location.file_id),
@@ -163,6 +163,19 @@ impl Replay {
             self.runs.push(LiveRun::new(entry, offset, live.clone()));
         }
         Ok(())
+    }
+
+    /// Whether the batches came at least as far as the snapshot.
+    pub(crate) fn check_end(&self) -> Result<(), OpenError> {
+        let (last, snapshot_batch) = (self.last, self.snapshot_batch);
+        if last >= snapshot_batch || snapshot_batch == 0 {
+            return Ok(());
+        }
+        Err(OpenError::Corrupt {
+            file: "the log".to_owned(),
+            offset: 0,
+            what: format!("it ends with batch {last}, but the snapshot knows batch {snapshot_batch}"),
+        })
     }
 }
 

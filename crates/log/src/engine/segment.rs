@@ -180,9 +180,11 @@ fn read_directory(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<O
     if crc32c::crc32c(&footer) != footer_crc {
         return Ok(None);
     }
-    let directory = footer.len().saturating_sub(runs as usize * DIRECTORY_ENTRY);
-    let mut reader = Reader(&footer[directory..]);
-    Ok((0..runs).map(|_| decode_run(&mut reader, segment)).collect())
+    let entries = usize::try_from(runs).ok().and_then(|runs| runs.checked_mul(DIRECTORY_ENTRY));
+    let Some(index) = entries.and_then(|entries| footer.len().checked_sub(entries)) else { return Ok(None) };
+    let mut reader = Reader(&footer[index..]);
+    let runs = (0..runs).map(|_| decode_run(&mut reader, segment).filter(|run| run.lies_in(start, index as u64)));
+    Ok(runs.collect())
 }
 
 fn decode_run(reader: &mut Reader<'_>, segment: &Arc<Segment>) -> Option<SegmentRun> {
@@ -214,8 +216,12 @@ fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Vec<Segm
             continue;
         };
         let end = offset + block.stride();
+        // Of a file that has been cut off, the last block may be there in part.
+        if offset + block.stride() > segment.bytes {
+            break;
+        }
         match runs.last_mut() {
-            Some(run) if run.shard == block.entry.shard => {
+            Some(run) if run.shard == block.entry.shard && run.next <= block.entry.first => {
                 run.next = block.next();
                 run.last_time_ms = block.time_ms;
                 run.bytes = end - run.offset;
@@ -247,6 +253,17 @@ struct IndexEntry {
 }
 
 impl SegmentRun {
+    /// Whether all that it says lies where it can: its blocks before the footer that begins at `footer`, its index in the
+    /// footer's first `index_bytes`. So nothing is read, or made room for, that the file does not have.
+    fn lies_in(&self, footer: u64, index_bytes: u64) -> bool {
+        let end = self.offset.checked_add(self.bytes);
+        let index = self.index_offset.checked_sub(footer);
+        let index_end = index.and_then(|at| at.checked_add(u64::from(self.index_count) * INDEX_ENTRY as u64));
+        self.first <= self.next
+            && end.is_some_and(|end| end <= footer)
+            && index_end.is_some_and(|end| end <= index_bytes)
+    }
+
     /// Blocks from position `from` on: at least one, and then as long as both bounds hold.
     pub(crate) fn read(
         &self,
@@ -271,15 +288,17 @@ impl SegmentRun {
             if header.entry.first > position {
                 return self.damaged(objects, offset, position, blocks);
             }
+            // If the block is not as it was written, or holds fewer records than it says, only this block is lost: a reader
+            // that starts behind it goes on.
+            let damage = Damage { offset, first: position, next: header.next() };
             let content = walk.content(&header)?;
             if crc32c::crc32c(&content) != header.entry.crc {
-                // Only this block is lost: a reader that starts behind it goes on.
-                return damaged_unless_read(blocks, Damage { offset, first: position, next: header.next() });
+                return damaged_unless_read(blocks, damage);
             }
             walk.skip(&header);
             let block = Block::new(header.entry.first, header.entry.count, header.time_ms, content);
             let Some(part) = block.part(position, max_records - records, max_bytes.saturating_sub(bytes).max(1)) else {
-                return self.damaged(objects, offset, position, blocks);
+                return damaged_unless_read(blocks, damage);
             };
             if bytes > 0 && bytes + part.len_bytes() > max_bytes {
                 break;
@@ -399,7 +418,11 @@ impl SegmentRun {
         }
         // An entry that points outside its run is damage that the directory's checksum did not see: start at the front.
         let found = low.checked_sub(1).and_then(|at| index.entry(at));
-        Ok(found.filter(|entry| (self.offset..self.offset + self.bytes).contains(&entry.offset)).unwrap_or(start))
+        let lies_inside = |entry: &IndexEntry| {
+            (self.offset..self.offset + self.bytes).contains(&entry.offset)
+                && (self.first..self.next).contains(&entry.position)
+        };
+        Ok(found.filter(lies_inside).unwrap_or(start))
     }
 }
 
@@ -457,7 +480,10 @@ impl<'a> Walk<'a> {
         }
         let bytes = self.bytes(offset, BLOCK_HEADER)?;
         let header = BlockHeader::decode(&bytes).filter(|header| {
-            header.entry.shard == self.run.shard && offset + header.stride() <= self.run.offset + self.run.bytes
+            header.entry.shard == self.run.shard
+                && header.entry.first >= self.run.first
+                && header.next() <= self.run.next
+                && offset + header.stride() <= self.run.offset + self.run.bytes
         });
         Ok(header.map(|header| (offset, header)))
     }

@@ -108,7 +108,7 @@ pub fn put_record<'a>(protocol: Protocol, body: &'a [u8], arena: &mut Vec<u8>) -
     put_record_slow(protocol, body, arena)
 }
 
-pub(super) fn put_records_slow<'a>(
+pub(crate) fn put_records_slow<'a>(
     protocol: Protocol,
     body: &[u8],
     arena: &mut Vec<u8>,
@@ -128,7 +128,7 @@ pub(super) fn put_records_slow<'a>(
     })
 }
 
-pub(super) fn put_record_slow<'a>(
+pub(crate) fn put_record_slow<'a>(
     protocol: Protocol,
     body: &[u8],
     arena: &mut Vec<u8>,
@@ -154,7 +154,7 @@ fn append<'a>(arena: &mut Vec<u8>, data: &[u8]) -> DataRef<'a> {
     DataRef::Arena(start..arena.len())
 }
 
-pub(super) fn put_records_fast<'a>(
+pub(crate) fn put_records_fast<'a>(
     protocol: Protocol,
     body: &'a [u8],
     arena: &mut Vec<u8>,
@@ -183,7 +183,7 @@ pub(super) fn put_records_fast<'a>(
     })
 }
 
-pub(super) fn put_record_fast<'a>(protocol: Protocol, body: &'a [u8], arena: &mut Vec<u8>) -> Option<PutRecordRef<'a>> {
+pub(crate) fn put_record_fast<'a>(protocol: Protocol, body: &'a [u8], arena: &mut Vec<u8>) -> Option<PutRecordRef<'a>> {
     let input: PutRecord<'a> = parse(protocol, body)?;
     Some(PutRecordRef {
         stream_name: text_where(input.stream_name, is_stream_name)?,

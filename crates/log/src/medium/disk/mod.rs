@@ -4,6 +4,8 @@
 //! second process out. One `fdatasync` makes a batch durable, and nothing else is on that path: files are made, named,
 //! synced with their directory and listed before a batch may enter them, so that writing a batch changes no metadata.
 
+#[cfg(feature = "fuzz")]
+pub(crate) mod fuzz;
 mod log_file;
 mod manifest;
 mod objects;
@@ -146,15 +148,15 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Reads the whole log without changing anything. `covered` says of the root up to which batch snapshots and segments
-    /// hold everything.
+    /// Reads the whole log without changing anything. `prepare` says of the root up to which batch snapshots and segments
+    /// hold everything, and what looks at the batches after that one.
     ///
     /// # Errors
     /// As for opening.
-    pub fn check(
+    pub(crate) fn check<V: FnMut(&ParsedBatch, Location) -> Result<(), OpenError>>(
         files: &dyn Files,
         directory: &Path,
-        covered: impl FnOnce(Option<&Bytes>) -> u64,
+        prepare: impl FnOnce(Option<&Bytes>) -> (u64, V),
     ) -> Result<CheckedLog, OpenError> {
         let lock_path = directory.join("LOCK");
         let name = directory.display().to_string();
@@ -167,9 +169,10 @@ impl Disk {
         })?;
         let _lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
         let mut batches = 0;
-        let end = scan::scan(files, directory, &manifest, covered(manifest.root.as_ref()), &mut |_, _| {
+        let (covered, mut visit) = prepare(manifest.root.as_ref());
+        let end = scan::scan(files, directory, &manifest, covered, &mut |batch, location| {
             batches += 1;
-            Ok(())
+            visit(&batch, location)
         })?;
         Ok(CheckedLog {
             root: manifest.root,
