@@ -4,6 +4,7 @@
 mod codegen;
 mod compat;
 mod coverage;
+mod crash_images;
 mod fuzz;
 mod marks;
 mod test;
@@ -31,6 +32,8 @@ enum Command {
     Coverage(coverage::Options),
     /// Feed every decoder with bytes that nobody has thought of
     Fuzz(fuzz::Options),
+    /// Recover every image that a power cut could leave of generated histories of the log
+    CrashImages(crash_images::Options),
     /// Write the Kinesis types of rheos-wire from the service model
     Codegen(codegen::Options),
 }
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
         Command::Compat(options) => compat::run(&options),
         Command::Coverage(options) => coverage::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::CrashImages(options) => crash_images::run(&options),
         Command::Codegen(options) => codegen::run(&options),
     }
 }

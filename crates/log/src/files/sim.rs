@@ -1,16 +1,26 @@
 //! A file system in memory that forgets at a crash what was not synced, and fails when it is told to.
 //!
 //! A file has its *live* contents and its *durable* ones (as of its last sync) with the writes since; a directory has
-//! live and durable entries. [`SimFiles::crash`] gives the disk as a power cut could leave it: of each unsynced write any
-//! 512-byte sector may or may not have arrived, of each unsynced directory the old or the new entries.
+//! durable entries and the changes since. [`SimFiles::crash`] gives the disk as a power cut could leave it;
+//! [`SimFiles::record`] keeps everything that is done, so that every image that a power cut could have left at any moment
+//! can be made afterwards. What counts as possible is said in `images.rs`.
+
+mod contents;
+mod disk;
+mod images;
+mod record;
+#[cfg(test)]
+mod tests;
+
+pub use images::{CrashPoint, Image};
+pub use record::{Record, Replay};
 
 use super::{File, Files};
-use std::collections::{BTreeMap, HashMap};
+use contents::Contents;
+use disk::{Disk, Operation};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
-
-const SECTOR: usize = 512;
 
 /// What a power cut does to writes that were not synced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,39 +29,34 @@ pub enum Unsynced {
     Lost,
     /// All of them arrived.
     Kept,
-    /// Each sector and each directory flips a coin; the seed says how.
+    /// Each sector, length and change of a directory flips a coin; the seed says how.
     Torn(u64),
 }
 
-#[derive(Debug, Default, Clone)]
-struct Inode {
-    live: Vec<u8>,
-    durable: Vec<u8>,
-    unsynced: Vec<(usize, usize)>,
-}
-
+/// The disk and how it behaves.
 #[derive(Debug, Default)]
-struct Disk {
-    inodes: HashMap<u64, Inode>,
-    live: BTreeMap<PathBuf, u64>,
-    durable: BTreeMap<PathBuf, u64>,
+struct State {
+    disk: Disk,
+    record: Option<Record>,
     locked: Vec<PathBuf>,
-    next_inode: u64,
     operations: u64,
     crash_at: Option<u64>,
     crashed: bool,
     ignore_syncs: bool,
+    ignore_syncs_of: Option<fn(&Path) -> bool>,
+    ignore_same_writes: bool,
     fail_syncs: bool,
+    fail_sync_after: Option<u64>,
     capacity: u64,
 }
 
 /// A simulated disk. Clones are the same disk.
 #[derive(Debug, Clone)]
-pub struct SimFiles(Arc<Mutex<Disk>>);
+pub struct SimFiles(Arc<Mutex<State>>);
 
 impl Default for SimFiles {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Disk { capacity: u64::MAX, ..Disk::default() })))
+        Self::of(Disk::default(), u64::MAX)
     }
 }
 
@@ -62,100 +67,114 @@ impl SimFiles {
         Self::default()
     }
 
-    fn disk(&self) -> MutexGuard<'_, Disk> {
+    fn of(disk: Disk, capacity: u64) -> Self {
+        Self(Arc::new(Mutex::new(State { disk, capacity, ..State::default() })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// How many operations that change the disk were made so far.
     #[must_use]
     pub fn operations(&self) -> u64 {
-        self.disk().operations
+        self.state().operations
     }
 
     /// From the given operation on, every operation fails as after a power cut.
     pub fn crash_at(&self, operation: u64) {
-        self.disk().crash_at = Some(operation);
+        self.state().crash_at = Some(operation);
+    }
+
+    /// Operations and syncs work again, as for the next process after a kill: what was written is as it was, synced or not.
+    pub fn revive(&self) {
+        let mut state = self.state();
+        (state.crash_at, state.crashed) = (None, false);
+        (state.fail_syncs, state.fail_sync_after) = (false, None);
     }
 
     /// A sync says that it worked and does nothing: the defect that crash tests must notice.
     pub fn ignore_syncs(&self, ignore: bool) {
-        self.disk().ignore_syncs = ignore;
+        self.state().ignore_syncs = ignore;
     }
 
-    /// Every sync fails, leaving the written bytes readable and not durable, as a real failed fsync does.
+    /// The same for some files and directories only, by the path that they were opened or created under.
+    pub fn ignore_syncs_of(&self, ignored: fn(&Path) -> bool) {
+        self.state().ignore_syncs_of = Some(ignored);
+    }
+
+    /// A write of the bytes that are there already does nothing: then nobody can write again what a failed sync left
+    /// clean.
+    pub fn ignore_same_writes(&self, ignore: bool) {
+        self.state().ignore_same_writes = ignore;
+    }
+
+    /// Every sync fails, leaving the written bytes readable and not durable, as a real failed fsync does: the pages count
+    /// as clean, and a later sync says that all is well without writing them.
     pub fn fail_syncs(&self, fail: bool) {
-        self.disk().fail_syncs = fail;
+        self.state().fail_syncs = fail;
+    }
+
+    /// After so many syncs that work one fails; after that they work again.
+    pub fn fail_sync_after(&self, syncs: u64) {
+        self.state().fail_sync_after = Some(syncs);
+    }
+
+    /// Memory gets short: what a failed sync left clean is read again from the disk, which may have it or not.
+    pub fn evict(&self, seed: u64) {
+        self.state().apply(Operation::Evict { seed });
     }
 
     /// The size of the disk.
     pub fn set_capacity(&self, bytes: u64) {
-        self.disk().capacity = bytes;
+        self.state().capacity = bytes;
+    }
+
+    /// How many bytes the files have.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.state().disk.used()
     }
 
     /// The disk as a power cut now could leave it: a new disk, with nothing locked and no fault set.
     #[must_use]
     pub fn crash(&self, unsynced: Unsynced) -> Self {
-        let disk = self.disk();
-        let mut random = match unsynced {
-            Unsynced::Torn(seed) => seed | 1,
-            Unsynced::Lost | Unsynced::Kept => 1,
+        let state = self.state();
+        let (disk, capacity) = (state.disk.clone(), state.capacity);
+        drop(state);
+        CrashPoint::new(disk, capacity, 0, 0).of(unsynced).files
+    }
+
+    /// The power is cut: the disk is from now on what [`Self::crash`] gives, and no fault is set. A record goes on.
+    pub fn lose_power(&self, unsynced: Unsynced) {
+        let disk = self.crash(unsynced).state().disk.clone();
+        let mut state = self.state();
+        state.apply(Operation::PowerCut(disk));
+        *state = State {
+            disk: std::mem::take(&mut state.disk),
+            record: state.record.take(),
+            operations: state.operations,
+            capacity: state.capacity,
+            ..State::default()
         };
-        let mut arrived = || match unsynced {
-            Unsynced::Lost => false,
-            Unsynced::Kept => true,
-            Unsynced::Torn(_) => {
-                // xorshift: enough for choosing sectors.
-                random ^= random << 13;
-                random ^= random >> 7;
-                random ^= random << 17;
-                random >> 33 & 1 == 0
-            }
-        };
-        let mut entries = BTreeMap::new();
-        let directories: std::collections::BTreeSet<_> = disk
-            .live
-            .keys()
-            .chain(disk.durable.keys())
-            .filter_map(|path| path.parent().map(Path::to_path_buf))
-            .collect();
-        for directory in directories {
-            let source = if arrived() { &disk.live } else { &disk.durable };
-            entries.extend(
-                source.iter().filter(|(path, _)| path.parent() == Some(&directory)).map(|(p, i)| (p.clone(), *i)),
-            );
-        }
-        let mut inodes = HashMap::new();
-        for inode in entries.values() {
-            let Some(source) = disk.inodes.get(inode) else { continue };
-            let mut bytes = source.durable.clone();
-            if source.live.len() > bytes.len() && arrived() {
-                bytes.resize(source.live.len(), 0);
-            }
-            for (start, end) in &source.unsynced {
-                let mut at = *start;
-                while at < *end {
-                    let next = (at / SECTOR + 1) * SECTOR;
-                    let stop = next.min(*end);
-                    if arrived() && stop <= source.live.len() {
-                        if bytes.len() < stop {
-                            bytes.resize(stop, 0);
-                        }
-                        bytes[at..stop].copy_from_slice(&source.live[at..stop]);
-                    }
-                    at = stop;
-                }
-            }
-            inodes.insert(*inode, Inode { live: bytes.clone(), durable: bytes, unsynced: Vec::new() });
-        }
-        let next_inode = disk.next_inode;
-        Self(Arc::new(Mutex::new(Disk {
-            inodes,
-            live: entries.clone(),
-            durable: entries,
-            next_inode,
-            capacity: disk.capacity,
-            ..Disk::default()
-        })))
+    }
+
+    /// From now on everything that is done is recorded (but for [`Self::flip`] and [`Self::replace`]).
+    pub fn record(&self) {
+        let mut state = self.state();
+        state.record = Some(Record { base: state.disk.clone(), capacity: state.capacity, operations: Vec::new() });
+    }
+
+    /// How many operations have been recorded.
+    #[must_use]
+    pub fn recorded(&self) -> usize {
+        self.state().record.as_ref().map_or(0, Record::len)
+    }
+
+    /// Ends the recording: what was recorded.
+    #[must_use]
+    pub fn take_record(&self) -> Option<Record> {
+        self.state().record.take()
     }
 
     /// Changes a byte of a file where it lies: rot.
@@ -163,37 +182,43 @@ impl SimFiles {
     /// # Panics
     /// If there is no such byte.
     pub fn flip(&self, path: &Path, offset: u64, mask: u8) {
-        let mut disk = self.disk();
-        let inode = *disk.live.get(path).unwrap_or_else(|| panic!("no file {}", path.display()));
-        if let Some(inode) = disk.inodes.get_mut(&inode) {
-            inode.live[offset as usize] ^= mask;
-            inode.durable[offset as usize] ^= mask;
+        let mut state = self.state();
+        let inode = *state.disk.live.get(path).unwrap_or_else(|| panic!("no file {}", path.display()));
+        if let Some(inode) = state.disk.inodes.get_mut(&inode) {
+            let offset = offset as usize;
+            for contents in [&mut inode.live, &mut inode.durable] {
+                let mut byte = [0];
+                assert_eq!(contents.read(&mut byte, offset), 1, "{} ends before {offset}", path.display());
+                for (index, sector) in contents.with(&[byte[0] ^ mask], offset) {
+                    contents.set(index, sector);
+                }
+            }
         }
     }
 
     /// The contents of a file, if it exists.
     #[must_use]
     pub fn contents(&self, path: &Path) -> Option<Vec<u8>> {
-        let disk = self.disk();
-        disk.live.get(path).and_then(|inode| disk.inodes.get(inode)).map(|inode| inode.live.clone())
+        let state = self.state();
+        state.disk.live.get(path).and_then(|inode| state.disk.inodes.get(inode)).map(|inode| inode.live.to_bytes())
     }
 
     /// Replaces a file's contents, durably.
     pub fn replace(&self, path: &Path, bytes: Vec<u8>) {
-        let mut disk = self.disk();
-        if let Some(inode) = disk.live.get(path).copied().and_then(|inode| disk.inodes.get_mut(&inode)) {
-            *inode = Inode { live: bytes.clone(), durable: bytes, unsynced: Vec::new() };
+        let mut state = self.state();
+        if let Some(inode) = state.disk.live.get(path).copied().and_then(|inode| state.disk.inodes.get_mut(&inode)) {
+            inode.replace(Contents::from_bytes(&bytes));
         }
     }
 
     /// Every file's path.
     #[must_use]
     pub fn paths(&self) -> Vec<PathBuf> {
-        self.disk().live.keys().cloned().collect()
+        self.state().disk.live.keys().cloned().collect()
     }
 }
 
-impl Disk {
+impl State {
     /// Counts an operation that changes the disk; fails from the crash on.
     fn operate(&mut self) -> io::Result<()> {
         self.operations += 1;
@@ -207,38 +232,63 @@ impl Disk {
         if self.crashed { Err(io::Error::other("simulated power cut")) } else { Ok(()) }
     }
 
-    fn used(&self) -> u64 {
-        self.live.values().filter_map(|inode| self.inodes.get(inode)).map(|inode| inode.live.len() as u64).sum()
+    fn apply(&mut self, operation: Operation) {
+        self.disk.apply(&operation);
+        if let Some(record) = &mut self.record {
+            record.operations.push(operation);
+        }
     }
 
-    fn grow(&mut self, inode: u64, length: usize) -> io::Result<()> {
-        let current = self.inodes.get(&inode).map_or(0, |inode| inode.live.len());
-        if length > current {
-            let more = (length - current) as u64;
-            if self.used().saturating_add(more) > self.capacity {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            if let Some(inode) = self.inodes.get_mut(&inode) {
-                inode.live.resize(length, 0);
-            }
+    fn lookup(&self, path: &Path) -> io::Result<u64> {
+        self.disk.live.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn live(&self, inode: u64) -> io::Result<&Contents> {
+        self.disk.inodes.get(&inode).map(|inode| &inode.live).ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    fn reserve(&self, inode: u64, length: usize) -> io::Result<()> {
+        let more = length.saturating_sub(self.live(inode)?.length()) as u64;
+        if more > 0 && self.disk.used().saturating_add(more) > self.capacity {
+            return Err(io::ErrorKind::StorageFull.into());
         }
         Ok(())
     }
 
-    fn lookup(&self, path: &Path) -> io::Result<u64> {
-        self.live.get(path).copied().ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn sync(&mut self, path: &Path, sync: impl FnOnce(bool) -> Operation) -> io::Result<()> {
+        self.operate()?;
+        let fails = match &mut self.fail_sync_after {
+            Some(0) => {
+                self.fail_sync_after = None;
+                true
+            }
+            Some(syncs) => {
+                *syncs -= 1;
+                false
+            }
+            None => false,
+        };
+        if fails || self.fail_syncs {
+            self.apply(sync(false));
+            return Err(io::Error::other("simulated sync failure"));
+        }
+        if !self.ignore_syncs && !self.ignore_syncs_of.is_some_and(|ignored| ignored(path)) {
+            self.apply(sync(true));
+        }
+        Ok(())
     }
 }
 
 impl Files for SimFiles {
     fn create_dir(&self, _path: &Path) -> io::Result<()> {
-        self.disk().operate()
+        self.state().operate()
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let disk = self.disk();
-        disk.alive()?;
-        Ok(disk
+        let state = self.state();
+        state.alive()?;
+        Ok(state
+            .disk
             .live
             .keys()
             .filter(|path| path.parent() == Some(directory))
@@ -247,74 +297,56 @@ impl Files for SimFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let disk = self.disk();
-        disk.alive()?;
-        let inode = disk.lookup(path)?;
-        Ok(Arc::new(SimFile { files: self.clone(), inode }))
+        let mut state = self.state();
+        state.alive()?;
+        let inode = state.lookup(path)?;
+        Ok(SimFile::open(self, &mut state, path, inode))
     }
 
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let mut disk = self.disk();
-        disk.operate()?;
-        if disk.live.contains_key(path) {
+        let mut state = self.state();
+        state.operate()?;
+        if state.disk.live.contains_key(path) {
             return Err(io::ErrorKind::AlreadyExists.into());
         }
-        let inode = disk.next_inode;
-        disk.next_inode += 1;
-        disk.inodes.insert(inode, Inode::default());
-        disk.live.insert(path.to_path_buf(), inode);
-        Ok(Arc::new(SimFile { files: self.clone(), inode }))
+        let inode = state.disk.next_inode;
+        state.apply(Operation::Create { path: path.to_path_buf(), inode });
+        Ok(SimFile::open(self, &mut state, path, inode))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut disk = self.disk();
-        disk.operate()?;
-        let inode = disk.lookup(from)?;
-        disk.live.remove(from);
-        disk.live.insert(to.to_path_buf(), inode);
+        let mut state = self.state();
+        state.operate()?;
+        state.lookup(from)?;
+        state.apply(Operation::Rename { from: from.to_path_buf(), to: to.to_path_buf() });
         Ok(())
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut disk = self.disk();
-        disk.operate()?;
-        disk.lookup(path)?;
-        disk.live.remove(path);
+        let mut state = self.state();
+        state.operate()?;
+        state.lookup(path)?;
+        state.apply(Operation::Remove { path: path.to_path_buf() });
         Ok(())
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        let mut disk = self.disk();
-        disk.operate()?;
-        if disk.fail_syncs {
-            return Err(io::Error::other("simulated sync failure"));
-        }
-        if !disk.ignore_syncs {
-            disk.durable.retain(|entry, _| entry.parent() != Some(path));
-            let live: Vec<_> = disk
-                .live
-                .iter()
-                .filter(|(entry, _)| entry.parent() == Some(path))
-                .map(|(p, i)| (p.clone(), *i))
-                .collect();
-            disk.durable.extend(live);
-        }
-        Ok(())
+        self.state().sync(path, |works| Operation::SyncDirectory { path: path.to_path_buf(), works })
     }
 
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
-        let disk = self.disk();
-        disk.alive()?;
-        Ok(disk.capacity.saturating_sub(disk.used()))
+        let state = self.state();
+        state.alive()?;
+        Ok(state.capacity.saturating_sub(state.disk.used()))
     }
 
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        let mut disk = self.disk();
-        disk.alive()?;
-        if disk.locked.iter().any(|locked| locked == path) {
+        let mut state = self.state();
+        state.alive()?;
+        if state.locked.iter().any(|locked| locked == path) {
             return Ok(None);
         }
-        disk.locked.push(path.to_path_buf());
+        state.locked.push(path.to_path_buf());
         Ok(Some(Box::new(SimLock { files: self.clone(), path: path.to_path_buf() })))
     }
 }
@@ -326,75 +358,76 @@ struct SimLock {
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.files.disk().locked.retain(|locked| *locked != self.path);
+        self.files.state().locked.retain(|locked| *locked != self.path);
     }
 }
 
 struct SimFile {
     files: SimFiles,
+    path: PathBuf,
     inode: u64,
 }
 
 impl SimFile {
-    fn with<T>(&self, disk: &mut Disk, act: impl FnOnce(&mut Inode) -> T) -> io::Result<T> {
-        disk.inodes.get_mut(&self.inode).map(act).ok_or_else(|| io::ErrorKind::NotFound.into())
+    fn open(files: &SimFiles, state: &mut State, path: &Path, inode: u64) -> Arc<dyn File> {
+        if let Some(inode) = state.disk.inodes.get_mut(&inode) {
+            inode.handles += 1;
+        }
+        Arc::new(Self { files: files.clone(), path: path.to_path_buf(), inode })
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        if let Some(inode) = self.files.state().disk.inodes.get_mut(&self.inode) {
+            inode.handles = inode.handles.saturating_sub(1);
+        }
     }
 }
 
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let mut disk = self.files.disk();
-        disk.alive()?;
-        self.with(&mut disk, |inode| {
-            let start = inode.live.len().min(usize::try_from(offset).unwrap_or(usize::MAX));
-            let count = buffer.len().min(inode.live.len() - start);
-            buffer[..count].copy_from_slice(&inode.live[start..start + count]);
-            count
-        })
+        let state = self.files.state();
+        state.alive()?;
+        Ok(state.live(self.inode)?.read(buffer, usize::try_from(offset).unwrap_or(usize::MAX)))
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        let mut disk = self.files.disk();
-        disk.alive()?;
+        let mut state = self.files.state();
+        state.alive()?;
         // A write that the power cut interrupts may have arrived in part: it counts as written and not synced.
-        let outcome = disk.operate();
+        let outcome = state.operate();
         let (start, end) = (offset as usize, offset as usize + bytes.len());
-        disk.grow(self.inode, end)?;
-        self.with(&mut disk, |inode| {
-            inode.live[start..end].copy_from_slice(bytes);
-            inode.unsynced.push((start, end));
-        })?;
+        state.reserve(self.inode, end)?;
+        let live = state.live(self.inode)?;
+        let mut sectors = live.with(bytes, start);
+        if state.ignore_same_writes {
+            sectors.retain(|(index, sector)| live.sector(*index) != *sector);
+        }
+        state.apply(Operation::Write { inode: self.inode, sectors, end });
         outcome
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let mut disk = self.files.disk();
-        disk.operate()?;
-        if disk.fail_syncs {
-            return Err(io::Error::other("simulated sync failure"));
-        }
-        if disk.ignore_syncs {
-            return Ok(());
-        }
-        self.with(&mut disk, |inode| {
-            inode.unsynced.clear();
-            inode.durable.clone_from(&inode.live);
-        })
+        let inode = self.inode;
+        self.files.state().sync(&self.path, |works| Operation::Sync { inode, works })
     }
 
     fn start_writeback(&self, _offset: u64, _length: u64) -> io::Result<()> {
-        self.files.disk().alive()
+        self.files.state().alive()
     }
 
     fn len_bytes(&self) -> io::Result<u64> {
-        let mut disk = self.files.disk();
-        disk.alive()?;
-        self.with(&mut disk, |inode| inode.live.len() as u64)
+        let state = self.files.state();
+        state.alive()?;
+        Ok(state.live(self.inode)?.length() as u64)
     }
 
     fn allocate(&self, length: u64) -> io::Result<()> {
-        let mut disk = self.files.disk();
-        disk.operate()?;
-        disk.grow(self.inode, length as usize)
+        let mut state = self.files.state();
+        state.operate()?;
+        state.reserve(self.inode, length as usize)?;
+        state.apply(Operation::Allocate { inode: self.inode, length: length as usize });
+        Ok(())
     }
 }
