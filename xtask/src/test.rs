@@ -38,6 +38,12 @@ const STEPS: &[Step] = &[
     Step { name: "coverage", about: "a test of each operation, member and error", missing: nothing, run: coverage },
     Step { name: "fuzz", about: "every decoder, 20 s of the processor each", missing: fuzz::missing, run: fuzz },
     Step { name: "demo", about: "the first command of the README, at full speed", missing: nothing, run: demo },
+    Step {
+        name: "speed",
+        about: "no less than half of the recorded share of the roofline",
+        missing: no_python,
+        run: speed,
+    },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
 ];
@@ -117,6 +123,11 @@ fn no_clippy() -> Option<String> {
     no_component("cargo-clippy", "clippy")
 }
 
+fn no_python() -> Option<String> {
+    let works = crate::workspace::works(Command::new("python3").arg("--version"));
+    (!works).then(|| "Python 3 is not installed".to_owned())
+}
+
 fn no_component(program: &str, component: &str) -> Option<String> {
     let works = crate::workspace::works(Command::new(program).arg("--version"));
     (!works).then(|| format!("{component} is not installed: `rustup component add {component}`"))
@@ -150,6 +161,11 @@ fn fuzz() -> anyhow::Result<()> {
 /// As the README has it, but for the profile, which would build everything once more, and the speed.
 fn demo() -> anyhow::Result<()> {
     execute(cargo().args(["run", "--", "demo", "--speed", "max"]))
+}
+
+/// A glance of some seconds for each workload: a machine's figures differ from day to day, their ratio hardly does.
+fn speed() -> anyhow::Result<()> {
+    execute(Command::new("python3").args(["bench/compare", "--check"]).current_dir(crate::workspace::root()))
 }
 
 fn docs() -> anyhow::Result<()> {

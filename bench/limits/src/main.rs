@@ -29,12 +29,14 @@ struct Server {
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, port, path, mebibytes] = arguments.as_slice() else {
-        panic!("usage: limits PORT LOG_FILE PREALLOCATED_MIB");
+    let (port, path, mebibytes, twice) = match arguments.as_slice() {
+        [_, port, path, mebibytes] => (port, path, mebibytes, false),
+        [_, port, path, mebibytes, twice] if twice == "--twice" => (port, path, mebibytes, true),
+        _ => panic!("usage: limits PORT LOG_FILE PREALLOCATED_MIB [--twice]"),
     };
     let mebibytes = mebibytes.parse().expect("PREALLOCATED_MIB is a number");
     let port: u16 = port.parse().expect("PORT is a number");
-    let server = Arc::new(Server { log: Log::start(path, mebibytes), page: page() });
+    let server = Arc::new(Server { log: Log::start(path, mebibytes, twice), page: page() });
     let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("the port is free");
     loop {
         let (stream, _) = listener.accept().await.expect("connections can be accepted");

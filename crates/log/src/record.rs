@@ -203,6 +203,12 @@ impl Block {
         self.bytes.len()
     }
 
+    /// Bytes of all partition keys and data.
+    #[must_use]
+    pub fn payload_bytes(&self) -> usize {
+        self.bytes.len().saturating_sub(self.count as usize * HEADER)
+    }
+
     /// The encoded records.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes

@@ -419,7 +419,11 @@ impl Batch {
             match group_of.get(open) {
                 Some(&group) if group > 0 => groups[group as usize - 1].records.push(index),
                 _ => {
-                    groups.push(Group { open, records: vec![index] });
+                    // Room for its share and half as much again: keys spread evenly, or nearly.
+                    let share = left.len() / view.open.len().max(1);
+                    let mut records = Vec::with_capacity((share + share / 2 + 8).min(left.len()));
+                    records.push(index);
+                    groups.push(Group { open, records });
                     if let Some(group) = group_of.get_mut(open) {
                         *group = groups.len() as u32;
                     }

@@ -96,6 +96,11 @@ impl StreamKeys {
         Some(&self.keys[at].1)
     }
 
+    /// Whether nothing was ever sealed.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
     /// The data key of this number, if the stream has it.
     pub(crate) fn key(&self, number: u32) -> Option<Result<&DataKey, &KeyUnavailable>> {
         self.get(number).map(|key| (**key).as_ref())

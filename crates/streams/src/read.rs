@@ -282,6 +282,13 @@ fn cut(blocks: &[Block], first: u64, bound: Bound) -> Cut {
     let mut cut = Cut { first, next: first, bytes: 0, last_time_ms: None };
     let end = first.saturating_add(bound.records as u64);
     for block in blocks {
+        let block_end = block.first() + u64::from(block.count());
+        if block.first() >= first && block_end <= end && cut.bytes + block.payload_bytes() <= bound.bytes {
+            cut.bytes += block.payload_bytes();
+            cut.next = block_end;
+            cut.last_time_ms = Some(block.time_ms());
+            continue;
+        }
         for (position, record) in kept(block, first, end) {
             let bytes = record.data.len() + record.partition_key.map_or(0, str::len);
             if cut.next > first && cut.bytes + bytes > bound.bytes {

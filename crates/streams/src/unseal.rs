@@ -55,12 +55,13 @@ impl Streams {
         shard: &ShardView,
         mut blocks: Vec<Block>,
     ) -> Result<Vec<Block>, Unread> {
-        if !blocks.iter().any(|block| block.has_any(RecordFlags::SEALED)) {
+        // The reader's view may be older than a key. One that is looked at now is not: a key is in the view before
+        // anything is sealed under it, and stays there.
+        let now = self.views.get(&view.namespace, &view.name).filter(|now| now.record.uid == view.record.uid);
+        let never_sealed = now.as_ref().is_some_and(|now| now.keys.is_empty());
+        if never_sealed || !blocks.iter().any(|block| block.has_any(RecordFlags::SEALED)) {
             return Ok(blocks);
         }
-        // The reader's view may be older than a key. One that is looked at now is not: a key is in the view before
-        // anything is sealed under it.
-        let now = self.views.get(&view.namespace, &view.name).filter(|now| now.record.uid == view.record.uid);
         let view = &*now.ok_or(rheos_log::ReadError::UnknownShard)?;
         let mut opener = Opener::new(view, shard);
         for at in 0..blocks.len() {

@@ -31,7 +31,7 @@ pub use hash::{HashKey, HashRange};
 pub use key_id::{InvalidKeyId, KeyId};
 pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName};
 pub use random::{Random, SystemRandom};
-pub use sequence::SequenceNumber;
+pub use sequence::{Digits, SequenceDigits, SequenceNumber};
 pub use shard::{ShardId, ShardKey};
 pub use stream_id::StreamId;
 pub use time::{Clock, SystemClock};

@@ -102,9 +102,9 @@ impl SequenceNumber {
         (self.index > 0 && self.index < END_INDEX).then(|| self.index - 1)
     }
 
-    /// The 56 digits, without allocating: called once for each record read or written.
+    /// The 56 digits, without allocating.
     #[must_use]
-    pub fn digits(&self) -> [u8; DIGITS] {
+    pub fn digits(&self) -> Digits {
         let high = 2 << 56 | self.shard_created_s << 20 | u64::from(self.shard.0 & 0xf) << 16 | self.index >> 48;
         let low = u128::from(self.index & 0xffff_ffff_ffff) << 80
             | u128::from(self.time_s) << 36
@@ -121,7 +121,64 @@ impl SequenceNumber {
             }
             write_decimal(rest, &mut digits[end - usize::min(end, 19)..end]);
         }
-        digits
+        Digits(digits)
+    }
+
+    /// Whether it is of the record behind that of `before`, in the same second.
+    fn follows(&self, before: &Self) -> bool {
+        *self == Self { index: before.index + 1, ..*before }
+    }
+}
+
+/// The decimal digits of a sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digits([u8; DIGITS]);
+
+impl Digits {
+    /// The digits, in ASCII.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; DIGITS] {
+        &self.0
+    }
+
+    /// The digits as a text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// Adds what lies between the numbers of a record and of the next one in the same second: 1 in the index.
+    fn step(&mut self) {
+        /// 2^80, where the index begins, from its last digit on.
+        const STEP: [u8; 25] = *b"6714716074926418916298021";
+        let mut carry = 0;
+        for (at, digit) in self.0.iter_mut().rev().enumerate() {
+            let sum = *digit - b'0' + STEP.get(at).map_or(0, |digit| digit - b'0') + carry;
+            if at >= STEP.len() && carry == 0 {
+                break;
+            }
+            carry = u8::from(sum >= 10);
+            *digit = b'0' + sum - 10 * carry;
+        }
+    }
+}
+
+/// Writes sequence numbers one after the other: an addition where a number follows the one before, as those of records
+/// that are read or written together mostly do, and the divisions only where it does not.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SequenceDigits(Option<(SequenceNumber, Digits)>);
+
+impl SequenceDigits {
+    /// The digits of `number`.
+    pub fn of(&mut self, number: SequenceNumber) -> &Digits {
+        let digits = match self.0 {
+            Some((before, mut digits)) if number.follows(&before) => {
+                digits.step();
+                digits
+            }
+            _ => number.digits(),
+        };
+        &self.0.insert((number, digits)).1
     }
 }
 
@@ -135,7 +192,7 @@ fn write_decimal(mut value: u64, into: &mut [u8]) {
 
 impl fmt::Display for SequenceNumber {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.digits().iter().try_for_each(|digit| fmt::Write::write_char(f, char::from(*digit)))
+        f.write_str(self.digits().as_str())
     }
 }
 
@@ -195,6 +252,16 @@ mod tests {
             let text = |index, time_s| SequenceNumber { shard_created_s: 1_400_000_000, shard: ShardId(3), index, time_s }.to_string();
             if a != b {
                 prop_assert_eq!(text(a, ta).cmp(&text(b, tb)), a.cmp(&b));
+            }
+        }
+
+        #[test]
+        fn numbers_that_follow_each_other_are_written_as_each_by_itself(shard in 0..=i32::MAX as u32, first in 0..END_INDEX - 40, time in 0..MAX_SECONDS - 1) {
+            let mut digits = SequenceDigits::default();
+            // Not every number follows the one before.
+            for (index, time_s) in [(0, 0), (1, 0), (2, 0), (3, 1), (4, 1), (6, 1), (5, 1), (5, 1), (6, 1)].map(|(i, t)| (first + i, time + t)) {
+                let number = SequenceNumber { shard_created_s: 1_400_000_000, shard: ShardId(shard), index, time_s };
+                prop_assert_eq!(*digits.of(number), number.digits());
             }
         }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use base64_simd::STANDARD;
 use http::HeaderMap;
+use rheos_types::{SequenceDigits, SequenceNumber, ShardId};
 use rheos_wire::Protocol::{Cbor, Json};
 use rheos_wire::codec::{
     Format, PutOutcome, PutRecordsWriter, RecordFields, RecordsWriter, cbor, decode, put_record, put_records,
@@ -81,12 +82,15 @@ const DATA: usize = 500 * 1024;
 
 fn outputs<F: Format>() {
     let mut out = Vec::new();
-    let number = "49590338271490256608559692538361571095921575989136588898";
+    let numbers: Vec<_> =
+        (0..500).map(|n| SequenceNumber::of_record(ShardId(1), 1_400_000_000, n, 1_500_000_000)).collect();
     measure("  encode PutRecords output", 500 * 120, || {
         out.clear();
         let mut writer = PutRecordsWriter::<F>::begin(&mut out, 500);
-        for _ in 0..500 {
-            writer.push(PutOutcome::Stored { shard_id: "shardId-000000000000", sequence_number: number });
+        let mut digits = SequenceDigits::default();
+        for number in &numbers {
+            let sequence_number = digits.of(*number);
+            writer.push(PutOutcome::Stored { shard_id: "shardId-000000000000", sequence_number });
         }
         writer.finish(None);
     });
@@ -94,9 +98,10 @@ fn outputs<F: Format>() {
     measure("  encode GetRecords output", DATA, || {
         out.clear();
         let mut writer = RecordsWriter::<F>::begin(&mut out, DATA);
-        for _ in 0..500 {
+        let mut digits = SequenceDigits::default();
+        for number in &numbers {
             writer.push(&RecordFields {
-                sequence_number: number,
+                sequence_number: digits.of(*number),
                 arrival: Timestamp(NOW + 1),
                 data: &data,
                 partition_key: Some("partition-17"),

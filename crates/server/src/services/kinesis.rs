@@ -104,8 +104,3 @@ fn epoch_ms(timestamp: Timestamp) -> u64 {
 fn timestamp(epoch_ms: u64) -> Timestamp {
     Timestamp(i64::try_from(epoch_ms).unwrap_or(i64::MAX))
 }
-
-/// The bytes of digits and letters as the text that they are.
-fn text(ascii: &[u8]) -> &str {
-    std::str::from_utf8(ascii).unwrap_or_default()
-}

@@ -33,6 +33,7 @@ mod ser;
 mod translate;
 
 use bytes::Bytes;
+use rheos_types::Digits;
 use serde::Serialize;
 
 use super::write::{Format, Key};
@@ -180,6 +181,11 @@ impl Format for Cbor {
     #[inline]
     fn text(out: &mut Vec<u8>, text: &str) {
         push_text(out, text);
+    }
+
+    #[inline]
+    fn digits(out: &mut Vec<u8>, digits: &Digits) {
+        push_text(out, digits.as_str());
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use base64_simd::STANDARD;
 use bytes::Bytes;
+use rheos_types::Digits;
 use serde::Serialize;
 use serde::de::IgnoredAny;
 
@@ -90,6 +91,13 @@ impl Format for Json {
     #[inline]
     fn text(out: &mut Vec<u8>, text: &str) {
         push_json_string(out, text);
+    }
+
+    #[inline]
+    fn digits(out: &mut Vec<u8>, digits: &Digits) {
+        out.push(b'"');
+        out.extend_from_slice(digits.as_bytes());
+        out.push(b'"');
     }
 
     #[inline]

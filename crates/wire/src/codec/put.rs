@@ -383,7 +383,8 @@ impl<'de> Deserialize<'de> for Records<'de> {
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Records<'de>, A::Error> {
-                let mut records = Vec::new();
+                // Of the size that it may come to: a list that grows would be moved again and again.
+                let mut records = Vec::with_capacity(MAX_RECORDS);
                 while let Some(record) = seq.next_element()? {
                     if records.len() == MAX_RECORDS {
                         return Err(A::Error::invalid_length(MAX_RECORDS + 1, &self));

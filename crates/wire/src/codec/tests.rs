@@ -4,6 +4,7 @@ use base64_simd::STANDARD;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use rheos_types::{Digits, SequenceNumber, ShardId};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -143,13 +144,18 @@ fn the_arena_holds_what_it_held_after_an_error() {
     assert_eq!(input.records[1].data, DataRef::Arena(8..10));
 }
 
+/// A sequence number.
+fn digits(position: u64) -> Digits {
+    SequenceNumber::of_record(ShardId(1), 1_400_000_000, position, 1_500_000_000).digits()
+}
+
 /// The outputs of puts, in a format.
 fn puts<F: Format>() -> [Vec<u8>; 2] {
     let mut one = Vec::new();
-    write_put_record::<F>(&mut one, "shardId-000000000000", "495", Some(EncryptionType::Kms));
+    write_put_record::<F>(&mut one, "shardId-000000000000", &digits(5), Some(EncryptionType::Kms));
     let mut many = Vec::new();
     let mut writer = PutRecordsWriter::<F>::begin(&mut many, 2);
-    writer.push(PutOutcome::Stored { shard_id: "shardId-000000000001", sequence_number: "496" });
+    writer.push(PutOutcome::Stored { shard_id: "shardId-000000000001", sequence_number: &digits(6) });
     writer.push(PutOutcome::Failed { code: "InternalFailure", message: "Internal Service Failure" });
     writer.finish(None);
     [one, many]
@@ -162,7 +168,7 @@ fn hot_outputs_are_what_the_types_would_write() {
     assert_eq!(output.encryption_type, Some(EncryptionType::Kms));
     let outputs: PutRecordsOutput = serde_json::from_slice(&many).unwrap();
     assert_eq!(outputs.failed_record_count, Some(1));
-    assert_eq!(outputs.records[0].sequence_number.as_deref(), Some("496"));
+    assert_eq!(outputs.records[0].sequence_number.as_deref(), Some(digits(6).as_str()));
     assert_eq!(outputs.records[1].error_code.as_deref(), Some("InternalFailure"));
     let [one, many] = puts::<Cbor>();
     assert_eq!(PutRecordOutput::deserialize(&mut cbor::Reader::new(&one)).unwrap(), output);
@@ -390,12 +396,13 @@ impl<'de> serde::Deserialize<'de> for Members {
 }
 
 /// What a format's writer of records makes, as the type that it should be, and as `encode` writes that type.
-fn written<F: Format>(records: &[(String, i64, Vec<u8>, Option<String>)], children: &[ChildShardRef<'_>]) -> Vec<u8> {
+fn written<F: Format>(records: &[(u64, i64, Vec<u8>, Option<String>)], children: &[ChildShardRef<'_>]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut writer = RecordsWriter::<F>::begin(&mut out, 0);
-    for (number, arrival, data, key) in records {
+    for (position, arrival, data, key) in records {
+        let number = digits(*position);
         writer.push(&RecordFields {
-            sequence_number: number,
+            sequence_number: &number,
             arrival: Timestamp(*arrival),
             data,
             partition_key: key.as_deref(),
@@ -476,11 +483,11 @@ proptest! {
 
     #[test]
     fn records_are_written_as_the_types_would(
-        records in vec((any::<String>(), 0..4_102_444_800_000_i64, any::<Vec<u8>>(), option::of(any::<String>())), 0..4),
+        records in vec((0..1_u64 << 60, 0..4_102_444_800_000_i64, any::<Vec<u8>>(), option::of(any::<String>())), 0..4),
         ended in any::<bool>(),
     ) {
-        let record = |(number, arrival, data, key): &(String, i64, Vec<u8>, Option<String>)| Record {
-            sequence_number: number.clone(),
+        let record = |(position, arrival, data, key): &(u64, i64, Vec<u8>, Option<String>)| Record {
+            sequence_number: digits(*position).as_str().to_owned(),
             approximate_arrival_timestamp: Some(Timestamp(*arrival)),
             data: data.clone().into(),
             partition_key: key.clone(),

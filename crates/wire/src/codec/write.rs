@@ -2,6 +2,10 @@
 
 use std::marker::PhantomData;
 
+use std::ops::Range;
+
+use rheos_types::Digits;
+
 use crate::generated::EncryptionType;
 use crate::scalar::Timestamp;
 
@@ -22,6 +26,8 @@ pub trait Format {
     fn end_list(out: &mut Vec<u8>);
     /// Appends a text.
     fn text(out: &mut Vec<u8>, text: &str);
+    /// Appends a text of digits.
+    fn digits(out: &mut Vec<u8>, digits: &Digits);
     /// Appends a number.
     fn number(out: &mut Vec<u8>, number: i64);
     /// Appends a point in time.
@@ -57,7 +63,7 @@ pub enum PutOutcome<'a> {
         /// Where.
         shard_id: &'a str,
         /// As what.
-        sequence_number: &'a str,
+        sequence_number: &'a Digits,
     },
     /// It is not.
     Failed {
@@ -72,13 +78,13 @@ pub enum PutOutcome<'a> {
 pub fn write_put_record<F: Format>(
     out: &mut Vec<u8>,
     shard_id: &str,
-    sequence_number: &str,
+    sequence_number: &Digits,
     encryption: Option<EncryptionType>,
 ) {
     F::first(out, key!("ShardId"));
     F::text(out, shard_id);
     F::next(out, key!("SequenceNumber"));
-    F::text(out, sequence_number);
+    F::digits(out, sequence_number);
     push_encryption::<F>(out, encryption);
     F::end_map(out);
 }
@@ -109,7 +115,7 @@ impl<'o, F: Format> PutRecordsWriter<'o, F> {
         match outcome {
             PutOutcome::Stored { shard_id, sequence_number } => {
                 F::first(out, key!("SequenceNumber"));
-                F::text(out, sequence_number);
+                F::digits(out, sequence_number);
                 F::next(out, key!("ShardId"));
                 F::text(out, shard_id);
             }
@@ -139,7 +145,7 @@ impl<'o, F: Format> PutRecordsWriter<'o, F> {
 #[derive(Clone, Copy, Debug)]
 pub struct RecordFields<'a> {
     /// `SequenceNumber`
-    pub sequence_number: &'a str,
+    pub sequence_number: &'a Digits,
     /// `ApproximateArrivalTimestamp`
     pub arrival: Timestamp,
     /// `Data`, as bytes.
@@ -168,6 +174,8 @@ pub struct ChildShardRef<'a> {
 pub struct RecordsWriter<'o, F> {
     out: &'o mut Vec<u8>,
     written: usize,
+    /// The last arrival and where it is written: records that lie together arrived together.
+    arrival: Option<(Timestamp, Range<usize>)>,
     format: PhantomData<F>,
 }
 
@@ -177,7 +185,7 @@ impl<'o, F: Format> RecordsWriter<'o, F> {
         out.reserve(F::blob_bytes(data) + 256);
         F::first(out, key!("Records"));
         F::begin_list(out);
-        Self { out, written: 0, format: PhantomData }
+        Self { out, written: 0, arrival: None, format: PhantomData }
     }
 
     /// Appends a record.
@@ -186,9 +194,16 @@ impl<'o, F: Format> RecordsWriter<'o, F> {
         F::item(out, self.written == 0);
         self.written += 1;
         F::first(out, key!("SequenceNumber"));
-        F::text(out, record.sequence_number);
+        F::digits(out, record.sequence_number);
         F::next(out, key!("ApproximateArrivalTimestamp"));
-        F::timestamp(out, record.arrival);
+        match &self.arrival {
+            Some((before, written)) if *before == record.arrival => out.extend_from_within(written.clone()),
+            _ => {
+                let start = out.len();
+                F::timestamp(out, record.arrival);
+                self.arrival = Some((record.arrival, start..out.len()));
+            }
+        }
         F::next(out, key!("Data"));
         F::blob(out, record.data);
         if let Some(key) = record.partition_key {

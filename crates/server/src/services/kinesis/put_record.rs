@@ -7,7 +7,7 @@ use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, describe, text};
+use super::{Kinesis, describe};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -32,6 +32,6 @@ pub(crate) async fn run(kinesis: &Kinesis, caller: &Caller, protocol: Protocol, 
     let mut out = Vec::with_capacity(128);
     let (shard, number) = (stored.shard.to_string(), stored.sequence_number.digits());
     let encryption = describe::of_record(stored.sealed);
-    in_format!(protocol, write_put_record(&mut out, &shard, text(&number), encryption));
+    in_format!(protocol, write_put_record(&mut out, &shard, &number, encryption));
     Ok(out.into())
 }

@@ -1,14 +1,14 @@
 //! PutRecords.
 
 use bytes::Bytes;
-use rheos_streams::{Entry, LogError, Outcome, PutRecordsError};
-use rheos_types::{ShardId, StreamName};
+use rheos_streams::{Entry, LogError, Outcome, PutRecordsError, Stored};
+use rheos_types::{Digits, SequenceDigits, ShardId, StreamName};
 use rheos_wire::codec::{Format, PutOutcome, PutRecordsRef, PutRecordsWriter, RecordRef, put_records};
 use rheos_wire::{Protocol, in_format};
 
 use super::dry_run::{self, Refusal};
 use super::naming::target;
-use super::{Kinesis, describe, text};
+use super::{Kinesis, describe};
 use crate::auth::Caller;
 use crate::chaos::{EntryFaults, EntryRefusal};
 use crate::fault::{EntryFault, Fault, entry_failed, entry_throttled, entry_waits, injected_entry};
@@ -66,7 +66,7 @@ fn write<F: Format>(
 ) -> Bytes {
     let mut out = Vec::new();
     let mut writer = PutRecordsWriter::<F>::begin(&mut out, outcomes.len().max(refused.len()));
-    let mut ids = ShardIds::default();
+    let mut shards = ShardTexts::default();
     let mut refused = refused.iter().copied();
     let mut outcomes = outcomes.iter();
     // Whether any of the records that were stored is: the answer says it once for all.
@@ -80,10 +80,8 @@ fn write<F: Format>(
         match outcome {
             Outcome::Stored(stored) => {
                 sealed |= stored.sealed;
-                writer.push(PutOutcome::Stored {
-                    shard_id: ids.text(stored.shard),
-                    sequence_number: text(&stored.sequence_number.digits()),
-                });
+                let (shard_id, sequence_number) = shards.of(stored);
+                writer.push(PutOutcome::Stored { shard_id, sequence_number });
             }
             Outcome::Throttled { shard } => {
                 push_fault(&mut writer, &entry_throttled(&caller.namespace, stream, *shard))
@@ -108,22 +106,24 @@ fn push_fault<F: Format>(writer: &mut PutRecordsWriter<'_, F>, fault: &EntryFaul
     writer.push(PutOutcome::Failed { code: fault.code, message: &fault.message });
 }
 
-/// The texts of shard ids: a call has many records and few shards.
+/// The texts of shards: a call has many records and few shards, and the records of each follow each other.
 #[derive(Default)]
-struct ShardIds(Vec<(ShardId, String)>);
+struct ShardTexts(Vec<(ShardId, String, SequenceDigits)>);
 
-impl ShardIds {
+impl ShardTexts {
     /// Beyond this many shards making a text again is quicker than looking for it.
     const KNOWN: usize = 16;
 
-    fn text(&mut self, shard: ShardId) -> &str {
-        let at = self.0.iter().position(|(known, _)| *known == shard).unwrap_or_else(|| {
+    /// The texts of a record's shard and sequence number.
+    fn of(&mut self, stored: &Stored) -> (&str, &Digits) {
+        let at = self.0.iter().position(|(known, ..)| *known == stored.shard).unwrap_or_else(|| {
             if self.0.len() == Self::KNOWN {
                 self.0.clear();
             }
-            self.0.push((shard, shard.to_string()));
+            self.0.push((stored.shard, stored.shard.to_string(), SequenceDigits::default()));
             self.0.len() - 1
         });
-        &self.0[at].1
+        let (_, id, digits) = &mut self.0[at];
+        (id, digits.of(stored.sequence_number))
     }
 }

@@ -1,9 +1,10 @@
 //! Records on their way out, for GetRecords and SubscribeToShard: from the log's blocks straight into the body.
 
 use rheos_streams::{Onward, Records};
+use rheos_types::SequenceDigits;
 use rheos_wire::codec::{ChildShardRef, Format, RecordFields, RecordsWriter};
 
-use super::{describe, text, timestamp};
+use super::{describe, timestamp};
 
 /// What a record takes apart from its data: the names of its members, its sequence number, its time, its key.
 const RECORD_OVERHEAD: usize = 200;
@@ -16,9 +17,10 @@ pub(super) fn write<F: Format, N>(
 ) {
     // Enough at once, so that the buffer never moves.
     let mut writer = RecordsWriter::<F>::begin(out, records.bytes() + records.count() * RECORD_OVERHEAD + 1024);
+    let mut digits = SequenceDigits::default();
     for record in records.iter() {
         writer.push(&RecordFields {
-            sequence_number: text(&record.sequence_number.digits()),
+            sequence_number: digits.of(record.sequence_number),
             arrival: timestamp(record.time_ms),
             data: record.data,
             partition_key: record.partition_key,

@@ -7,15 +7,15 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use rheos_streams::{Event, IteratorRequest, Onward, Subscription, SubscriptionEnd};
-use rheos_types::SequenceNumber;
 use rheos_types::limits::SUBSCRIPTION_LIFE_MS;
+use rheos_types::{Digits, SequenceNumber};
 use rheos_wire::Operation;
 use rheos_wire::codec::Json;
 use rheos_wire::event_stream::{self, Frame};
 use rheos_wire::generated::SubscribeToShardInput;
 
 use super::naming::consumer_arn;
-use super::{Kinesis, RequestError, Target, epoch_ms, get_shard_iterator, records, text};
+use super::{Kinesis, RequestError, Target, epoch_ms, get_shard_iterator, records};
 use crate::auth::Caller;
 use crate::fault::Fault;
 use crate::subscribers::{Place, Room};
@@ -151,7 +151,7 @@ impl Feed {
         let frame = Frame::event(&mut out, "SubscribeToShardEvent");
         records::write::<Json, _>(&mut out, event, |writer, next, behind, children| {
             let digits = next.map(SequenceNumber::digits);
-            writer.finish_event(digits.as_ref().map(|digits| text(digits)), behind, children);
+            writer.finish_event(digits.as_ref().map(Digits::as_str), behind, children);
         });
         frame.finish(&mut out);
         if matches!(event.onward, Onward::Ended(_)) {
