@@ -244,7 +244,10 @@ impl Streams {
         }
         check_sizes(entries, max_record_bytes(&view))?;
         let keyed = if spreads { &[] } else { entries };
-        let hash_keys = keyed.iter().map(Entry::hash_key).collect::<Result<Vec<_>, _>>()?;
+        let mut hash_keys = Vec::with_capacity(keyed.len());
+        for entry in keyed {
+            hash_keys.push(entry.hash_key()?);
+        }
         let routes = if spreads { Routes::Spread } else { Routes::Keys(&hash_keys) };
         let mut outcomes = vec![Outcome::Failed(Failure::NoOpenShard); entries.len()];
         self.append(view, entries, routes, &mut outcomes).await?;

@@ -150,7 +150,7 @@ impl Digits {
     /// Adds what lies between the numbers of a record and of the next one in the same second: 1 in the index.
     fn step(&mut self) {
         /// 2^80, where the index begins, from its last digit on.
-        const STEP: [u8; 25] = *b"6714716074926418916298021";
+        const STEP: [u8; 25] = *b"6716074719264169185298021";
         let mut carry = 0;
         for (at, digit) in self.0.iter_mut().rev().enumerate() {
             let sum = *digit - b'0' + STEP.get(at).map_or(0, |digit| digit - b'0') + carry;

@@ -166,15 +166,16 @@ pub(crate) fn put_records_fast<'a>(
     }
     let text: usize = records.iter().map(|record| record.data.as_ref().map_or(0, Raw::to_decode)).sum();
     arena.reserve(STANDARD.estimated_decoded_length(text));
-    let record = |record: Record<'a>| {
-        Some(RecordRef {
+    let mut checked = Vec::with_capacity(records.len());
+    for record in records {
+        checked.push(RecordRef {
             data: data(record.data?, arena)?,
             partition_key: text_where(record.partition_key, is_partition_key)?,
             explicit_hash_key: text_where(record.explicit_hash_key, |text| is_number(text, 39))?,
-        })
-    };
+        });
+    }
     Some(PutRecordsRef {
-        records: records.into_iter().map(record).collect::<Option<_>>()?,
+        records: checked,
         stream_name: text_where(input.stream_name, is_stream_name)?,
         stream_arn: text_where(input.stream_arn, is_stream_arn)?,
         // Nobody sends it: it is reserved (api.md §1).
