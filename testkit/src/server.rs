@@ -10,6 +10,7 @@ use http_body_util::Full;
 use rheos_log::Fatal;
 use rheos_log::files::SystemFiles;
 use rheos_log::files::sim::SimFiles;
+use rheos_server::spawn::Spawner;
 use rheos_server::{Config, Machine, Memory, Running, StartError, Store};
 use rheos_types::{Clock, SystemRandom};
 use serde_json::{Value, json};
@@ -94,7 +95,14 @@ impl TestServer {
             Home::Nowhere | Home::Memory(_) | Home::Directory(_) => |fatal| panic!("{fatal}"),
         };
         let clock = TestClock::default();
-        let machine = Machine { clock: Arc::new(clock.clone()), random: Arc::new(SystemRandom), store, on_fatal };
+        let machine = Machine {
+            clock: Arc::new(clock.clone()),
+            random: Arc::new(SystemRandom),
+            store,
+            on_fatal,
+            spawner: Spawner::System,
+            log_file_bytes: None,
+        };
         let running = rheos_server::start(&config, machine).await?;
         Ok(Self { clock, running, _home: home })
     }

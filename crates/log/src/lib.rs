@@ -28,6 +28,7 @@ pub mod medium;
 mod record;
 mod start;
 mod state;
+mod steps;
 
 #[cfg(test)]
 mod tests;
@@ -41,3 +42,4 @@ pub use log::{Appended, Log, LogError, Observer, Opened, Options, ReadError, Sha
 pub use medium::OpenError;
 pub use record::{Block, RecordFlags, RecordRef, Run, RunBuilder};
 pub use start::{SystemThreads, memory_log, open_disk};
+pub use steps::Steps;

@@ -10,6 +10,7 @@ use crate::engine::shards::Stage;
 use crate::engine::writer::{Fatal, Writer};
 use crate::medium::{Medium, OpenError};
 use crate::record::{Block, Run};
+use crate::steps::Steps;
 use rheos_types::{Clock, ShardKey};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -152,7 +153,7 @@ pub trait Spawn {
     fn spawn(&self, name: &str, work: Box<dyn FnOnce() + Send>) -> std::io::Result<()>;
 }
 
-type ReadJob = Box<dyn FnOnce() + Send>;
+pub(crate) type ReadJob = Box<dyn FnOnce() + Send>;
 
 /// What one stage of a read came to.
 enum Fetched {
@@ -198,6 +199,16 @@ pub fn open(medium: Arc<dyn Medium>, clock: Arc<dyn Clock>, options: Options) ->
 }
 
 impl Opened {
+    /// The log, and its steps for a driver that has no threads: see [`Steps`].
+    #[must_use]
+    pub fn into_steps(self) -> (Log, Steps) {
+        let Self { log, writer, housekeeper } = self;
+        let (sender, receiver) = sync_channel::<ReadJob>(READS_WAITING);
+        drop(log.readers.set(sender));
+        let steps = Steps::new(log.shared.clone(), writer, housekeeper, receiver);
+        (log, steps)
+    }
+
     /// Starts the writer, the housekeeper and `readers` threads for reads from files. `on_fatal` is called when the log
     /// cannot go on; it should end the process, since only a new opening finds out what the disk has.
     ///

@@ -21,7 +21,6 @@ use rheos_streams::{CreateError, CreateStream, Status, StreamNotFound, Streams};
 use rheos_types::{Clock, Namespace, Random, SystemClock, SystemRandom};
 use rustls::ServerConfig;
 use tokio::sync::{oneshot, watch};
-use tokio::task::JoinHandle;
 
 use crate::admission::Admission;
 use crate::answer::Envelope;
@@ -32,9 +31,11 @@ use crate::credentials::{AccessKey, CredentialsError};
 use crate::dev_tls::{self, Authority};
 use crate::fault::{FaultLog, chain};
 use crate::health::Stage;
-use crate::listener::{self, detach};
+use crate::listener;
+use crate::network::{Listener as _, Network, SystemNetwork};
 use crate::request::{Front, Inside};
 use crate::services::kinesis::Kinesis;
+use crate::spawn::{Detached, Spawner};
 use crate::subscribers::Subscribers;
 use crate::tls::{Certificates, Development, Files as CertificateFiles, TlsError};
 use root_key::KeptKey;
@@ -56,6 +57,10 @@ pub struct Machine {
     pub store: Store,
     /// Called when the log cannot go on. It should end the process: only a new start finds out what the disk has.
     pub on_fatal: fn(&Fatal),
+    /// Who runs its tasks and threads.
+    pub spawner: Spawner,
+    /// The size of a new log's files; `None`: what suits the disk.
+    pub log_file_bytes: Option<u64>,
 }
 
 /// Where the log is.
@@ -83,6 +88,8 @@ impl Machine {
             random: Arc::new(SystemRandom),
             store: Store::Disk(Arc::new(SystemFiles)),
             on_fatal: process::exit_after_failure,
+            spawner: Spawner::System,
+            log_file_bytes: None,
         }
     }
 }
@@ -141,8 +148,8 @@ pub struct Running {
     pub authority: Option<String>,
     stop: watch::Sender<bool>,
     stage: Arc<Stage>,
-    listener: JoinHandle<usize>,
-    ticker: Option<JoinHandle<()>>,
+    listener: Detached<usize>,
+    ticker: Option<Detached<()>>,
     log: Option<Log>,
     threads: Threads,
     /// Whoever keeps the certificate fresh goes on while this is there.
@@ -158,6 +165,14 @@ type Newest = watch::Sender<Option<Arc<ServerConfig>>>;
 /// # Errors
 /// [`StartError`]; nothing runs then.
 pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartError> {
+    start_on(config, machine, &SystemNetwork).await
+}
+
+/// Starts a server on another network than the machine's.
+///
+/// # Errors
+/// As for [`start`].
+pub async fn start_on(config: &Config, machine: Machine, network: &impl Network) -> Result<Running, StartError> {
     let (newest, tls) = watch::channel(None);
     let certificates = match &config.tls.certificate {
         Some(Certificate::Files { chain, key }) => {
@@ -168,8 +183,8 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
     };
     let tls = config.tls.certificate.is_some().then_some(tls);
     let listen_error = |source| StartError::Listen { address: config.listen, source };
-    let socket = listener::bind(config.listen).map_err(listen_error)?;
-    let address = socket.local_addr().map_err(listen_error)?;
+    let socket = network.bind(config.listen).map_err(listen_error)?;
+    let address = socket.address().map_err(listen_error)?;
     let admission = Arc::new(Admission::new(config.in_flight_bytes(), config.bounds.reads));
     let stage = Arc::<Stage>::default();
     let faults = Arc::<FaultLog>::default();
@@ -182,11 +197,12 @@ pub async fn start(config: &Config, machine: Machine) -> Result<Running, StartEr
         stage: stage.clone(),
         faults: faults.clone(),
         chaos: config.chaos.clone().map(Injector::new),
+        spawner: machine.spawner.clone(),
         inside: OnceLock::new(),
     });
     let (stop, stopped) = watch::channel(false);
-    let listener = detach(listener::serve(socket, front.clone(), tls, stopped.clone()));
-    let threads = Threads::default();
+    let listener = machine.spawner.detach(listener::serve(socket, front.clone(), tls, stopped.clone()));
+    let threads = Threads::new(machine.spawner.clone());
     let mut running = Running {
         address,
         key: None,
@@ -233,9 +249,10 @@ async fn furnish(
     let long_poll = Duration::from_millis(config.long_poll_ms);
     let clock = machine.clock.clone();
     let shows_stream_ids = config.stream_ids;
-    let kinesis = Kinesis { streams, admission, shows_stream_ids, subscribers, clock, faults, long_poll };
+    let spawner = machine.spawner.clone();
+    let kinesis = Kinesis { streams, admission, shows_stream_ids, subscribers, clock, faults, long_poll, spawner };
     let kinesis = Arc::new(kinesis);
-    running.ticker = Some(detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
+    running.ticker = Some(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
     Ok(Inside { authenticator, kinesis })
 }
@@ -301,12 +318,11 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     let (reply, opened) = oneshot::channel();
     let (directory, store) = (config.data_dir.clone(), machine.store.clone());
     let (clock, random) = (machine.clock.clone(), machine.random.clone());
+    let disk_options = DiskOptions { log_file_bytes: machine.log_file_bytes };
     let options = Options { tail_bytes: config.tail_bytes(), queue_bytes: config.queue_bytes(), ..Options::default() };
     let open = move || -> Result<Opened, rheos_log::OpenError> {
         match store {
-            Store::Disk(files) => {
-                rheos_log::open_disk(files, &directory, clock, &*random, options, DiskOptions { log_file_bytes: None })
-            }
+            Store::Disk(files) => rheos_log::open_disk(files, &directory, clock, &*random, options, disk_options),
             Store::Memory(store) => rheos_log::open(Arc::new(MemoryMedium::open(&store.log)), clock, options),
         }
     };
@@ -314,7 +330,7 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     running.threads.start("log-open", Box::new(move || drop(reply.send(open())))).map_err(no_thread)?;
     let opened = opened.await.map_err(|_| no_thread(io::ErrorKind::Other.into()))?.map_err(StartError::Log)?;
     let on_fatal = machine.on_fatal;
-    let log = opened.start(&running.threads, READERS, move |fatal| on_fatal(&fatal)).map_err(no_thread)?;
+    let log = running.threads.log(opened, READERS, Box::new(move |fatal| on_fatal(&fatal))).map_err(no_thread)?;
     running.log = Some(log.clone());
     let streams_config = rheos_streams::Config {
         limits: config.effective_limits(),
@@ -380,9 +396,10 @@ async fn tick(kinesis: Arc<Kinesis>, clock: Arc<dyn Clock>, mut stopped: watch::
         }
         let wait = Duration::from_millis(tick.next_ms.saturating_sub(clock.wall_ms()));
         tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = kinesis.streams.sooner() => {}
+            biased;
             _stopped = stopped.wait_for(|stopped| *stopped) => return,
+            () = kinesis.streams.sooner() => {}
+            () = tokio::time::sleep(wait) => {}
         }
     }
 }
@@ -396,7 +413,7 @@ impl Running {
         // A task that panicked has nothing left to wait for.
         let cut = self.listener.await.unwrap_or(0);
         if let Some(ticker) = self.ticker {
-            drop(ticker.await);
+            let _ended = ticker.await;
         }
         if let Some(log) = self.log {
             log.close();

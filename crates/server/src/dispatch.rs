@@ -11,7 +11,6 @@ use rheos_wire::{ErrorBody, Operation};
 use crate::auth::Caller;
 use crate::chaos::EntryFaults;
 use crate::fault::Fault;
-use crate::listener::detach;
 use crate::services::kinesis::{self, Kinesis};
 
 /// What an operation answers with.
@@ -50,8 +49,8 @@ pub(crate) async fn dispatch(
             let input = decode(protocol, &body)?;
             drop(body);
             kinesis::rate::count(service, operation, &caller, &input)?;
-            let service = service.clone();
-            let work = detach(async move { kinesis::$module::run(&service, &caller, input).await });
+            let (service, spawner) = (service.clone(), &service.spawner);
+            let work = spawner.detach(async move { kinesis::$module::run(&service, &caller, input).await });
             let output = work.await.map_err(|_| Fault::broken_off())??;
             Ok(Output::Whole(encode(protocol, &output)?))
         }};

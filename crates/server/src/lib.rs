@@ -14,6 +14,7 @@
 //! | `dispatch` | one table from operations to functions |
 //! | `services` | one file for each operation: wire to streams and back |
 //! | `fault` | errors of streams and log to errors of AWS: all texts are there |
+//! | [`network`], [`spawn`] | where connections come from and who runs what, as parameters |
 //! | `answer` | ids, dates and CORS on the way out |
 //!
 //! [`config`] is the only place of configuration, and [`compose`] the only one that knows what the parts are made of.
@@ -31,12 +32,14 @@ mod dispatch;
 mod fault;
 mod health;
 mod listener;
+pub mod network;
 mod own_files;
 mod request;
 mod services;
+pub mod spawn;
 mod subscribers;
 mod telemetry;
 mod tls;
 
-pub use compose::{Machine, Memory, Running, StartError, Store, run, start};
+pub use compose::{Machine, Memory, Running, StartError, Store, run, start, start_on};
 pub use config::{Config, Flags};

@@ -8,7 +8,6 @@ mod paced;
 mod streams;
 
 use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,13 +19,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulConnection;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Bounds;
+use crate::network::{Listener, Stream};
 use crate::request::{Front, Unanswered};
 use crate::tls::{ALPN_HTTP1, Tls};
 use hello::{Hello, Replayed, hear};
@@ -35,43 +33,17 @@ use streams::{PIECE, Sending, Sent, Streams};
 
 /// How long the listener waits when the system has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// Connections that may wait for the listener to come round.
-const BACKLOG: u32 = 1024;
 /// Bytes that one read of a connection takes at most.
 const READ_BUFFER: usize = 256 << 10;
 /// What a client gets that is one too many.
 const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 1\r\nconnection: close\r\n\r\n";
 
-/// Runs work that goes on when whoever asked for it has gone.
-#[expect(clippy::disallowed_methods, reason = "the listener's tasks begin in this file")]
-pub(crate) fn detach<F>(work: F) -> JoinHandle<F::Output>
-where
-    F: Future<Output: Send> + Send + 'static,
-{
-    tokio::spawn(work)
-}
-
-/// Takes an address.
-///
-/// # Errors
-/// The operating system's, such as for an address in use.
-pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match address {
-        SocketAddr::V4(_) => tokio::net::TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => tokio::net::TcpSocket::new_v6()?,
-    };
-    // A server that was stopped a moment ago has left connections behind that would keep the port.
-    socket.set_reuseaddr(true)?;
-    socket.bind(address)?;
-    socket.listen(BACKLOG)
-}
-
 /// Accepts connections until `stop` says so, then waits for those in flight. Without `tls` there is none.
 ///
 /// Returns how many connections were cut off because their requests took longer than the drain.
-pub(crate) async fn serve(
-    listener: TcpListener,
+pub(crate) async fn serve<L: Listener>(
+    listener: L,
     front: Arc<Front>,
     tls: Option<Tls>,
     mut stop: watch::Receiver<bool>,
@@ -82,17 +54,19 @@ pub(crate) async fn serve(
     let (hang_up, cut) = watch::channel(false);
     loop {
         let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
+            biased;
             _stopped = stop.wait_for(|stop| *stop) => break,
+            accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => match room.clone().try_acquire_owned() {
+            Ok(stream) => match room.clone().try_acquire_owned() {
                 Ok(place) => {
                     let end = End { stop: stop.clone(), cut: cut.clone() };
                     let guest = Guest { front: front.clone(), room: room.clone(), end, secure: false };
-                    drop(detach(connection(stream, guest, tls.clone(), place)));
+                    drop(front.spawner.detach(connection(stream, guest, tls.clone(), place)));
                 }
-                Err(_) => refuse(&stream),
+                // It has sent nothing that was read, so it may try again.
+                Err(_) => stream.say(FULL),
             },
             // One that went away while it waited. The next may be there already.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -110,12 +84,6 @@ pub(crate) async fn serve(
     let left = most as usize - room.available_permits();
     hang_up.send_replace(true);
     left
-}
-
-/// Tells a client that there is no room. It has sent nothing that was read, so it may try again.
-fn refuse(stream: &TcpStream) {
-    // A fresh connection takes this much at once; if not, closing says the same.
-    let _sent = stream.try_write(FULL);
 }
 
 /// What ends a connection from outside.
@@ -136,14 +104,15 @@ struct Guest {
 }
 
 /// Serves one connection to its end, or to the end of its requests when the server stops.
-async fn connection(stream: TcpStream, mut guest: Guest, tls: Option<Tls>, _place: OwnedSemaphorePermit) {
-    if let Err(error) = stream.set_nodelay(true) {
+async fn connection<S: Stream>(stream: S, mut guest: Guest, tls: Option<Tls>, _place: OwnedSemaphorePermit) {
+    if let Err(error) = stream.prepare() {
         tracing::debug!(%error, "the client has gone already");
         return;
     }
     let stream = Paced::new(stream, Duration::from_millis(guest.front.bounds.write_stall_ms));
     // Nothing is lost by a stop: as long as nobody knows what a client speaks, it has asked for nothing.
     let met = tokio::select! {
+        biased;
         met = meet(stream, &guest.front.bounds, tls) => met,
         _stopped = guest.end.stop.wait_for(|stop| *stop) => return,
     };
@@ -158,13 +127,13 @@ async fn connection(stream: TcpStream, mut guest: Guest, tls: Option<Tls>, _plac
 }
 
 /// A connection of which is known what it speaks.
-enum Met {
-    Clear(Hello, Replayed<Paced>),
-    Encrypted(Hello, Box<Replayed<TlsStream<Replayed<Paced>>>>),
+enum Met<S> {
+    Clear(Hello, Replayed<Paced<S>>),
+    Encrypted(Hello, Box<Replayed<TlsStream<Replayed<Paced<S>>>>>),
 }
 
 /// Finds out what a client speaks, behind TLS if that is what comes first.
-async fn meet(stream: Paced, bounds: &Bounds, tls: Option<Tls>) -> io::Result<Met> {
+async fn meet<S: Stream>(stream: Paced<S>, bounds: &Bounds, tls: Option<Tls>) -> io::Result<Met<S>> {
     let (hello, stream) = within(bounds.first_byte_ms, hear(stream)).await?;
     if hello != Hello::Tls {
         return Ok(Met::Clear(hello, stream));
@@ -222,7 +191,7 @@ impl Guest {
     async fn serve_http2<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(self, stream: S) {
         let Self { front, room, end, secure } = self;
         let bounds = front.bounds;
-        let streams = Streams::new(bounds, room);
+        let streams = Streams::new(bounds, room, front.spawner.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let front = front.clone();
             async move {
@@ -263,6 +232,7 @@ where
     let (mut stopping, mut leaving) = (false, false);
     loop {
         tokio::select! {
+            biased;
             ended = served.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(error = %crate::fault::chain(&error), "a connection ended badly");

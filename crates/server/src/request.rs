@@ -24,6 +24,7 @@ use crate::dispatch::{Output, dispatch};
 use crate::fault::{self, FaultLog};
 use crate::health::{self, Stage};
 use crate::services::kinesis::Kinesis;
+use crate::spawn::Spawner;
 
 /// Tells what was injected from what is real.
 const CHAOS: HeaderName = HeaderName::from_static("x-rheos-chaos");
@@ -39,6 +40,8 @@ pub(crate) struct Front {
     pub(crate) stage: Arc<Stage>,
     pub(crate) faults: Arc<FaultLog>,
     pub(crate) chaos: Option<Injector>,
+    /// Who runs connections.
+    pub(crate) spawner: Spawner,
     /// Set once the log is open and the streams are loaded.
     pub(crate) inside: OnceLock<Inside>,
 }

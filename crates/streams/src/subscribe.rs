@@ -267,6 +267,7 @@ impl Streams {
     /// Waits until there may be something new for the subscription, or it is over. May return without reason.
     pub async fn changed(&self, subscription: &mut Subscription) {
         tokio::select! {
+            biased;
             // An error: the claim has gone to another.
             _taken_over = subscription.claim.changed() => {}
             () = self.log.wait(subscription.shard_key, subscription.position) => {}

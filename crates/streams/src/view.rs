@@ -17,7 +17,7 @@ use crate::keys::{KeyService, StreamKeys};
 use rheos_log::{Key, Observer, Transaction, Versioned};
 use rheos_types::limits::{LimitError, Limits};
 use rheos_types::{ConsumerName, HashKey, Namespace, ShardId, StreamName};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Notify;
@@ -214,12 +214,13 @@ pub(crate) struct Views {
 
 #[derive(Debug, Default)]
 struct State {
-    namespaces: HashMap<Namespace, BTreeMap<StreamName, Arc<StreamView>>>,
+    // In order where it is gone through, so that the same history does the same every time.
+    namespaces: BTreeMap<Namespace, BTreeMap<StreamName, Arc<StreamView>>>,
     names: HashMap<StreamUid, (Namespace, StreamName)>,
     /// When the first of what is under way in which stream is due.
-    pending: HashMap<StreamUid, u64>,
+    pending: BTreeMap<StreamUid, u64>,
     /// The streams on demand.
-    on_demand: HashSet<StreamUid>,
+    on_demand: BTreeSet<StreamUid>,
 }
 
 impl State {

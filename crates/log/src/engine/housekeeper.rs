@@ -203,7 +203,7 @@ impl Housekeeper {
         let is_dead = |(shard, next): &(u64, u64)| {
             self.shared.shards.get(ShardKey(*shard)).is_none_or(|shard| *next <= shard.index().first)
         };
-        let dead: Vec<String> = self
+        let mut dead: Vec<String> = self
             .segments
             .iter()
             .filter(|(_, holding)| holding.ends.iter().all(is_dead))
@@ -212,6 +212,8 @@ impl Housekeeper {
         if dead.is_empty() {
             return Ok(());
         }
+        // The same history does the same to the disk, every time.
+        dead.sort_unstable();
         let mut root = self.root.clone();
         root.segments.retain(|name| !dead.contains(name));
         self.publish(root)?;

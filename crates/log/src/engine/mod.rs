@@ -137,6 +137,12 @@ impl Shared {
         backlog.files > self.options.backlog_files || backlog.index_bytes > self.options.index_bytes / 2
     }
 
+    /// Whether [`Self::wait_for_backlog`] would wait.
+    pub(crate) fn has_long_backlog(&self) -> bool {
+        let backlog = self.backlog();
+        self.is_long(&backlog) && !backlog.is_stuck
+    }
+
     /// Waits while too many log files wait for their segments, unless that is stuck. What producers send meanwhile waits
     /// in the queue, up to its bound: so the slower of log and segments sets the pace.
     pub(crate) fn wait_for_backlog(&self) {
@@ -186,6 +192,11 @@ impl Signal {
     pub(crate) fn stop(&self) {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stopped = true;
         self.changed.notify_all();
+    }
+
+    /// Whether a wake-up has come that nobody has waited for yet.
+    pub(crate) fn is_woken(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).woken
     }
 
     /// Waits for a wake-up, or for `patience` to pass; `false` once stopped.

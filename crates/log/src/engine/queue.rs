@@ -90,6 +90,12 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether something waits, and whether nothing more may come.
+    pub(crate) fn state(&self) -> (bool, bool) {
+        let waiting = self.waiting();
+        (!waiting.submissions.is_empty(), waiting.closed)
+    }
+
     /// What goes into the next batch; waits up to `patience` for something to come.
     pub(crate) fn take(&self, patience: Duration) -> Turn {
         let mut waiting = self.waiting();

@@ -18,8 +18,8 @@ use hyper::rt::Executor;
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Sleep, sleep};
 
-use super::detach;
 use crate::config::Bounds;
+use crate::spawn::Spawner;
 
 /// The most that is handed over at once. More is asked for when a client has taken it.
 pub(super) const PIECE: usize = 64 << 10;
@@ -37,6 +37,7 @@ pub(super) struct Streams(Arc<Shared>);
 struct Shared {
     bounds: Bounds,
     room: Arc<Semaphore>,
+    spawner: Spawner,
     open: AtomicUsize,
     begun: AtomicUsize,
     /// How many more were given up before their answer than were answered.
@@ -46,9 +47,9 @@ struct Shared {
 
 impl Streams {
     /// None yet; each will take a place in `room`.
-    pub(super) fn new(bounds: Bounds, room: Arc<Semaphore>) -> Self {
+    pub(super) fn new(bounds: Bounds, room: Arc<Semaphore>, spawner: Spawner) -> Self {
         let (open, begun, given_up) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Shared { bounds, room, open, begun, given_up, hang_up: Notify::new() }))
+        Self(Arc::new(Shared { bounds, room, spawner, open, begun, given_up, hang_up: Notify::new() }))
     }
 
     /// Waits until no stream has been open for as long as a connection may be idle, or take its leave.
@@ -113,7 +114,7 @@ impl Streams {
 
 impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     fn execute(&self, stream: F) {
-        drop(detach(self.clone().attend(stream)));
+        drop(self.0.spawner.detach(self.clone().attend(stream)));
     }
 }
 
@@ -305,15 +306,15 @@ mod tests {
     /// How many bytes come of events, to a reader that is idle for a while after the first ones.
     async fn received(bounds: Bounds, silence_ms: u64, idle_ms: u64) -> Result<usize, hyper::Error> {
         let (client, server) = tokio::io::duplex(1 << 20);
-        let streams = Streams::new(bounds, Arc::new(Semaphore::new(10)));
+        let streams = Streams::new(bounds, Arc::new(Semaphore::new(10)), Spawner::System);
         let service = service_fn(move |_| async move {
             let sending = Sending::current().ok_or(Unanswered::ClientGone)?;
             Ok::<_, Unanswered>(Response::new(Sent::new(events(silence_ms), sending)))
         });
         let served = http2::Builder::new(streams).serve_connection(TokioIo::new(server), service);
-        drop(detach(served));
+        drop(Spawner::System.detach(served));
         let (mut sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(client)).await?;
-        drop(detach(connection));
+        drop(Spawner::System.detach(connection));
         let mut body = sender.send_request(Request::new(Empty::<Bytes>::new())).await?.into_body();
         let mut received = 0;
         while let Some(frame) = body.frame().await {
@@ -336,7 +337,7 @@ mod tests {
     #[tokio::test]
     async fn a_place_is_given_back_when_the_answer_has_left() {
         let room = Arc::new(Semaphore::new(1));
-        let streams = Streams::new(Bounds::default(), room.clone());
+        let streams = Streams::new(Bounds::default(), room.clone(), Spawner::System);
         let (given, piece) = tokio::sync::oneshot::channel();
         streams.execute(async move {
             let sending = Sending::current().unwrap();

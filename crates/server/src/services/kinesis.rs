@@ -58,6 +58,7 @@ use rheos_wire::Timestamp;
 
 use crate::admission::Admission;
 use crate::fault::{FaultLog, chain};
+use crate::spawn::Spawner;
 use crate::subscribers::Subscribers;
 
 pub(crate) use naming::{ConsumerTarget, RequestError, ResourceTarget, Target};
@@ -73,6 +74,8 @@ pub(crate) struct Kinesis {
     pub(crate) faults: Arc<FaultLog>,
     /// How long GetRecords waits at the tip for a record, of streams whose limits are open.
     pub(crate) long_poll: Duration,
+    /// Who runs what goes on without its caller.
+    pub(crate) spawner: Spawner,
 }
 
 impl Kinesis {

@@ -62,6 +62,7 @@ async fn read(
         return Ok(records);
     }
     tokio::select! {
+        biased;
         () = kinesis.streams.next_record(iterator) => {}
         () = tokio::time::sleep(kinesis.long_poll) => return Ok(records),
         () = kinesis.subscribers.stopped() => return Ok(records),

@@ -180,6 +180,7 @@ impl Feed {
         let timer = tokio::time::sleep(Duration::from_millis(until_ms.saturating_sub(now_ms)));
         let streams = &self.kinesis.streams;
         tokio::select! {
+            biased;
             () = self.kinesis.subscribers.stopped() => return false,
             () = timer => self.place.timer_was_late(self.kinesis.clock.monotonic_ms().saturating_sub(until_ms.max(now_ms))),
             () = streams.changed(&mut self.subscription), if !is_paused => self.is_woken = true,
