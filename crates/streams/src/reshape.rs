@@ -55,9 +55,11 @@ impl Streams {
     /// How the parents of each will have ended.
     fn closings(&self, view: &StreamView, reshapes: &[Reshape<'_>]) -> Vec<Closed> {
         let parents = || reshapes.iter().flat_map(|reshape| &reshape.parents);
-        // No earlier than the parents began, should the clock have been set back since.
-        let opened_ms = parents().map(|parent| parent.record.opened_ms).max().unwrap_or(0);
-        let at_ms = self.clock.wall_ms().max(opened_ms);
+        // Later than the parents began, and no earlier than their records arrived, should the clock have been set back
+        // since: what has ended by the horizon is not listed, and is dropped.
+        let arrived_ms = |key| self.log.shard(key).map_or(0, |state| state.last_time_ms);
+        let begun = parents().map(|parent| (parent.record.opened_ms + 1).max(arrived_ms(parent.record.key)));
+        let at_ms = begun.max().unwrap_or(0).max(self.clock.wall_ms());
         let mut numbers = view.record.next_shard..;
         let closing = |reshape: &Reshape<'_>| {
             let parents_s = reshape.parents.iter().map(|parent| parent.record.created_s).max().unwrap_or(0);

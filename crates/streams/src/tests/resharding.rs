@@ -124,6 +124,27 @@ async fn children_come_after_parents_however_often_a_second_sees_a_reshard() {
 }
 
 /// A call that was routed before a reshard and sequenced after it.
+/// Found by `cargo xtask sim --seed 25`: the parent had ended before its stream began, and was hidden with its records.
+#[tokio::test]
+async fn a_shard_that_ends_after_the_clock_was_set_back_ends_after_its_records() {
+    for back_ms in [1, 10_000, 20 * HOUR_MS] {
+        let bench = Bench::open().await;
+        let a = bench.create("a", 1).await;
+        bench.clock.advance(5_000);
+        bench.put(&a, "k", "x").await;
+        let arrived_ms = bench.clock.wall_ms();
+        bench.clock.set_wall(arrived_ms - back_ms);
+        bench.streams.split_shard(&bench.ns, &a, "0", "1000").await.unwrap();
+        bench.settle().await;
+        assert_eq!(bench.list(&a, ShardFilter::FromTrimHorizon), [0, 1, 2], "{back_ms}");
+        bench.clock.set_wall(arrived_ms + 23 * HOUR_MS);
+        bench.clock.advance(HOUR_MS / 2);
+        bench.streams.tick().await;
+        assert_eq!(bench.list(&a, ShardFilter::FromTrimHorizon), [0, 1, 2], "{back_ms}");
+        assert_eq!(bench.drain(&a, "0").await.0, ["x"]);
+    }
+}
+
 #[tokio::test]
 async fn what_was_routed_to_a_closed_shard_goes_to_its_children_in_order() {
     let bench = Bench::open().await;
