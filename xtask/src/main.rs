@@ -7,6 +7,7 @@ mod coverage;
 mod crash_images;
 mod fuzz;
 mod marks;
+mod sim;
 mod test;
 mod tidy;
 mod workspace;
@@ -34,6 +35,9 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Recover every image that a power cut could leave of generated histories of the log
     CrashImages(crash_images::Options),
+    /// Run the whole server under a seeded scheduler, clock, disk and network
+    #[command(disable_help_flag = true)]
+    Sim(sim::Options),
     /// Write the Kinesis types of rheos-wire from the service model
     Codegen(codegen::Options),
 }
@@ -46,6 +50,7 @@ fn main() -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::CrashImages(options) => crash_images::run(&options),
+        Command::Sim(options) => sim::run(&options),
         Command::Codegen(options) => codegen::run(&options),
     }
 }
