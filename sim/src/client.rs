@@ -18,6 +18,7 @@ use crate::clock::SimClock;
 use crate::dice::SharedDice;
 use crate::history::{Call, History, Outcome};
 use crate::network::SimNetwork;
+use crate::sabotage::Sabotage;
 use crate::scheduler::{Sim, WORLD};
 use crate::trace::{Trace, trace};
 
@@ -34,6 +35,8 @@ pub struct World {
     pub trace: Trace,
     /// What they were answered.
     pub history: Arc<Mutex<History>>,
+    /// What is broken on purpose.
+    pub sabotage: Option<Sabotage>,
 }
 
 impl World {
@@ -70,7 +73,14 @@ impl Client {
         let begun = self.world.now();
         trace!(self.world.trace, "client {}: {operation} {input}", self.id);
         let answered = timeout(Duration::from_millis(patience_ms), self.exchange(operation, &input)).await;
-        let outcome = answered.unwrap_or(Outcome::Unknown);
+        let mut outcome = answered.unwrap_or(Outcome::Unknown);
+        if let Some(sabotage) = self.world.sabotage {
+            if outcome.done().is_some() && self.dice.with(|dice| sabotage.doubles(operation, dice)) {
+                // The second time, if it is done: nobody is told.
+                let _again = self.exchange(operation, &input).await;
+            }
+            self.dice.with(|dice| sabotage.spoil(operation, &mut outcome, dice));
+        }
         if outcome == Outcome::Unknown {
             // A late answer must not be taken for the next call's.
             self.sender = None;

@@ -22,6 +22,9 @@ struct State {
     capacity: AtomicU64,
     /// Syncs say that they worked, and did nothing: a defect that the checker must notice.
     lies: AtomicBool,
+    /// A crash takes the last write, though it was synced: another such defect.
+    forgets: AtomicBool,
+    last_write: Mutex<Option<(String, u64, usize)>>,
 }
 
 impl SimDisk {
@@ -36,6 +39,8 @@ impl SimDisk {
             failing_sync: AtomicI64::new(-1),
             capacity: AtomicU64::new(capacity),
             lies: AtomicBool::new(false),
+            forgets: AtomicBool::new(false),
+            last_write: Mutex::default(),
         }))
     }
 
@@ -49,6 +54,9 @@ impl SimDisk {
         let after = self.files().crash(unsynced);
         after.set_capacity(self.0.capacity.load(Relaxed));
         after.ignore_syncs(self.0.lies.load(Relaxed));
+        if self.0.forgets.load(Relaxed) {
+            self.forget_last_write(&after);
+        }
         *self.0.files.lock().unwrap_or_else(PoisonError::into_inner) = after;
         self.0.failing_sync.store(-1, Relaxed);
     }
@@ -85,6 +93,19 @@ impl SimDisk {
     pub fn lie_about_syncs(&self) {
         self.0.lies.store(true, Relaxed);
         self.files().ignore_syncs(true);
+    }
+
+    /// From now on each crash takes the last write of a log file.
+    pub fn lose_last_writes(&self) {
+        self.0.forgets.store(true, Relaxed);
+    }
+
+    fn forget_last_write(&self, files: &SimFiles) {
+        let last = self.0.last_write.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let Some((name, offset, length)) = last else { return };
+        // One that is gone has nothing to forget.
+        let Ok(file) = files.open(Path::new(&name)) else { return };
+        let _forgotten = file.write_at(&vec![0; length], offset).and_then(|()| file.sync_data());
     }
 
     fn note(&self, event: std::fmt::Arguments<'_>) {
@@ -165,6 +186,10 @@ impl File for SimFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let written = self.file.write_at(bytes, offset);
         let (length, digest, done) = (bytes.len(), digest(bytes), written.is_ok());
+        if self.name.contains("/log/") || self.name.ends_with(".log") {
+            let last = Some((self.name.clone(), offset, bytes.len()));
+            *self.disk.0.last_write.lock().unwrap_or_else(PoisonError::into_inner) = last;
+        }
         self.disk.note(format_args!("write {} at {offset}: {length} bytes {digest:016x} {done}", self.name));
         written
     }

@@ -7,6 +7,7 @@
 //! * [`faults`]: who makes trouble
 //! * [`history`], [`checker`]: what was asked and answered, and whether it may be so
 //! * [`run`]: one seed from its beginning to its verdict
+//! * [`sabotage`]: defects on purpose, which the checker must find
 //! * [`trace`]: every decision, as a hash that two runs of a seed have in common
 
 #![allow(clippy::expect_used, clippy::unwrap_used, reason = "a simulation that cannot go on has failed")]
@@ -21,6 +22,7 @@ pub mod history;
 pub mod network;
 pub mod node;
 pub mod run;
+pub mod sabotage;
 pub mod scheduler;
 pub mod trace;
 pub mod workload;

@@ -17,6 +17,7 @@ use crate::faults::{self, Plan};
 use crate::history::{Counts, History, Outcome};
 use crate::network::SimNetwork;
 use crate::node::Node;
+use crate::sabotage::Sabotage;
 use crate::scheduler::Sim;
 use crate::trace::Trace;
 use crate::workload::{Known, Mix, Worker, read_everything};
@@ -37,13 +38,6 @@ pub struct Options {
     pub trace: bool,
     /// What is broken on purpose, to see that it is found.
     pub sabotage: Option<Sabotage>,
-}
-
-/// What can be broken on purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    /// The disk says that it has synced, and has not: whatever is acknowledged may be lost.
-    SyncsLie,
 }
 
 impl Options {
@@ -83,8 +77,14 @@ async fn simulate(options: Options) -> Report {
     let sim = Sim::new(Dice::new(seed, "scheduler"), trace.clone(), clock.clone());
     let network = SimNetwork::new(SharedDice::new(seed, "network"), trace.clone(), clock.clone());
     let history = Arc::<Mutex<History>>::default();
-    let world =
-        World { sim: sim.clone(), network, clock: clock.clone(), trace: trace.clone(), history: history.clone() };
+    let world = World {
+        sim: sim.clone(),
+        network,
+        clock: clock.clone(),
+        trace: trace.clone(),
+        history: history.clone(),
+        sabotage: options.sabotage,
+    };
     let outcome = sim.run(live(options, world)).await;
     sim.end();
     let mut history = std::mem::take(&mut *history.lock().unwrap_or_else(PoisonError::into_inner));
@@ -117,8 +117,10 @@ async fn live(options: Options, world: World) -> Result<Counts, String> {
     };
     let log_file_bytes = *dice.of(&[64 << 10, 128 << 10, 1 << 20]);
     let disk = SimDisk::new(16 << 20, world.trace.clone());
-    if sabotage == Some(Sabotage::SyncsLie) {
-        disk.lie_about_syncs();
+    match sabotage {
+        Some(Sabotage::SyncsLie) => disk.lie_about_syncs(),
+        Some(Sabotage::LastWriteIsLost) => disk.lose_last_writes(),
+        _ => {}
     }
     let mut node = Node::new(world.clone(), disk, config, SharedDice::new(seed, "server"), log_file_bytes);
     node.start().await.map_err(|error| format!("the server does not start: {error}"))?;

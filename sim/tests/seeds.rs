@@ -1,6 +1,7 @@
 //! Seeds in which nothing may be found, and some in which something must be.
 
-use rheos_sim::run::{Options, Sabotage, run};
+use rheos_sim::run::{Options, run};
+use rheos_sim::sabotage::Sabotage;
 
 /// `cargo xtask sim` runs more.
 const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
@@ -17,10 +18,14 @@ fn nothing_is_found() {
 }
 
 #[test]
-fn a_disk_that_lies_about_syncs_is_found_out() {
-    let found = (1..=50).find(|seed| {
-        let report = run(Options { sabotage: Some(Sabotage::SyncsLie), ..Options::of(*seed) });
-        report.violations.iter().any(|violation| violation.rule == "loss")
-    });
-    assert!(found.is_some());
+fn every_defect_is_found() {
+    for (sabotage, rule) in Sabotage::ALL {
+        let is_found = |seed: &u64| {
+            let report = run(Options { sabotage: Some(*sabotage), ..Options::of(*seed) });
+            report.violations.iter().any(|violation| violation.rule == *rule)
+        };
+        let seed = (1..=40).find(is_found);
+        assert!(seed.is_some(), "{sabotage:?} is not found by {rule:?}");
+        println!("{sabotage:?} is found by {rule:?} after {seed:?} seeds");
+    }
 }
