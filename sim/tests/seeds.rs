@@ -4,7 +4,7 @@ use rheos_sim::run::{Options, run};
 use rheos_sim::sabotage::Sabotage;
 
 /// `cargo xtask sim` runs more.
-const SEEDS: std::ops::RangeInclusive<u64> = 1..=100;
+const SEEDS: std::ops::RangeInclusive<u64> = 1..=10;
 
 #[test]
 fn nothing_is_found() {
@@ -14,7 +14,7 @@ fn nothing_is_found() {
         assert!(report.violations.is_empty(), "cargo xtask sim --seed {seed} --trace: {:#?}", report.violations);
         acknowledged += report.counts["acknowledged"];
     }
-    assert!(acknowledged > 10_000, "hardly anything happened: {acknowledged} records");
+    assert!(acknowledged > 1_000, "hardly anything happened: {acknowledged} records");
 }
 
 #[test]

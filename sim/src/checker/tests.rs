@@ -58,9 +58,11 @@ impl Written {
 
 const MAX: &str = "340282366920938463463374607431768211455";
 
-/// Shards: id, first and last hash key, parent, ending sequence number.
-fn shards(all: &[(&str, &str, &str, Option<&str>, Option<&str>)]) -> Value {
-    let shard = |(id, from, to, parent, ending): &(&str, &str, &str, Option<&str>, Option<&str>)| {
+/// Id, first and last hash key, parent, ending sequence number.
+type Shard<'a> = (&'a str, &'a str, &'a str, Option<&'a str>, Option<&'a str>);
+
+fn shards(all: &[Shard<'_>]) -> Value {
+    let shard = |(id, from, to, parent, ending): &Shard<'_>| {
         json!({
             "ShardId": id,
             "HashKeyRange": {"StartingHashKey": from, "EndingHashKey": to},
