@@ -8,7 +8,10 @@
 //!
 //! Targets of what a crate keeps to itself are in that crate, behind its feature `fuzz`.
 
+mod answers;
 mod guard;
+mod http;
+mod names;
 mod targets;
 
 pub use guard::CountingAllocator;

@@ -1,9 +1,11 @@
 //! The table of targets.
 
 use rheos_log::fuzz as log;
+use rheos_server::fuzz as server;
+use rheos_streams::fuzz as streams;
 use rheos_wire::fuzz as wire;
 
-use crate::Target;
+use crate::{Target, answers, http, names};
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
@@ -84,6 +86,102 @@ pub const TARGETS: &[Target] = &[
         about: "PutRecord and PutRecords in CBOR, borrowed beside copied",
         decode: wire::cbor_put,
         seeds: wire::cbor_put_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 500,
+    },
+    Target {
+        name: "answers",
+        about: "answers of records, written one by one beside written from the types",
+        decode: answers::answers,
+        seeds: answers::answers_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 500,
+    },
+    Target {
+        name: "front",
+        about: "which operation a request is for, and errors with a text of anybody's",
+        decode: http::front,
+        seeds: http::front_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "sigv4",
+        about: "signatures in headers and links, dates, and what we sign ourselves",
+        decode: http::sigv4,
+        seeds: http::sigv4_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 500,
+    },
+    Target {
+        name: "hello",
+        about: "the first bytes of a connection",
+        decode: server::hello,
+        seeds: server::hello_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "names",
+        about: "sequence numbers, hash keys, shard and stream ids, ARNs, key ids",
+        decode: names::names,
+        seeds: names::names_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "tokens",
+        about: "shard iterators and next tokens",
+        decode: names::tokens,
+        seeds: names::tokens_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "limits",
+        about: "limits in the tag of a stream",
+        decode: names::limits,
+        seeds: names::limits_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "sealed",
+        about: "sealed records and wrapped keys",
+        decode: names::sealed,
+        seeds: names::sealed_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 300,
+    },
+    Target {
+        name: "policy",
+        about: "resource policies",
+        decode: streams::policy,
+        seeds: streams::policy_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 500,
+    },
+    Target {
+        name: "catalog",
+        about: "what the catalog holds of streams, shards, consumers and accounts",
+        decode: streams::catalog,
+        seeds: streams::catalog_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 1000,
+    },
+    Target {
+        name: "config",
+        about: "the configuration file and the texts of settings",
+        decode: server::config,
+        seeds: server::config_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 1000,
+    },
+    Target {
+        name: "key_files",
+        about: "the files of access key, root key and certificates",
+        decode: server::key_files,
+        seeds: server::key_files_seeds,
         longest_bytes: 4 << 10,
         bytes_per_byte: 500,
     },

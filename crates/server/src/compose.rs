@@ -2,7 +2,7 @@
 //! listener and the ticker, and stops them in the right order.
 
 mod process;
-mod root_key;
+pub(crate) mod root_key;
 mod threads;
 
 pub use process::run;

@@ -75,19 +75,28 @@ impl AccessKey {
     pub fn of_directory(directory: &Path, random: &dyn Random) -> Result<Self, CredentialsError> {
         let path = directory.join(FILE_NAME);
         if let Some(text) = own_files::read(&path).map_err(|source| io_error("read", &path, source))? {
-            let stored: Stored = serde_json::from_slice(&text)
-                .map_err(|source| CredentialsError::Unreadable { path: path.clone(), source })?;
-            let secret = SecretKey::new(stored.secret_access_key);
-            return Ok(Self { id: stored.access_key_id, secret, session_token: None });
+            return Self::parse(&text).map_err(|source| CredentialsError::Unreadable { path: path.clone(), source });
         }
         let key = Self::generate(random);
-        let stored = Stored { access_key_id: key.id.clone(), secret_access_key: key.secret.reveal().to_owned() };
-        let mut text = serde_json::to_vec_pretty(&stored)
-            .map_err(|source| CredentialsError::Unreadable { path: path.clone(), source })?;
-        text.push(b'\n');
+        let text = key.to_file().map_err(|source| CredentialsError::Unreadable { path: path.clone(), source })?;
         own_files::write(directory, FILE_NAME, own_files::SECRET, &text)
             .map_err(|source| io_error("write", &path, source))?;
         Ok(key)
+    }
+
+    /// Reads the file.
+    pub(crate) fn parse(text: &[u8]) -> serde_json::Result<Self> {
+        let stored: Stored = serde_json::from_slice(text)?;
+        let secret = SecretKey::new(stored.secret_access_key);
+        Ok(Self { id: stored.access_key_id, secret, session_token: None })
+    }
+
+    /// The file that holds the key.
+    pub(crate) fn to_file(&self) -> serde_json::Result<Vec<u8>> {
+        let stored = Stored { access_key_id: self.id.clone(), secret_access_key: self.secret.reveal().to_owned() };
+        let mut text = serde_json::to_vec_pretty(&stored)?;
+        text.push(b'\n');
+        Ok(text)
     }
 }
 

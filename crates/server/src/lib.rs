@@ -30,6 +30,8 @@ pub mod credentials;
 mod dev_tls;
 mod dispatch;
 mod fault;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod health;
 mod listener;
 pub mod network;

@@ -3,7 +3,7 @@
 //! HTTP/1.1 and HTTP/2, in clear text and behind TLS, all on one port: the first bytes tell (`hello`), and again after a
 //! TLS handshake in which no protocol was agreed on.
 
-mod hello;
+pub(crate) mod hello;
 mod paced;
 mod streams;
 

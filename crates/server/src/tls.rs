@@ -121,7 +121,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, (PathBuf, io::Error)> {
     bytes.map_err(|error| (path.to_owned(), error))
 }
 
-fn read_chain(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(crate) fn read_chain(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>();
     match chain {
         Ok(chain) if chain.is_empty() => {
@@ -132,7 +132,7 @@ fn read_chain(path: &Path, text: &[u8]) -> Result<Vec<CertificateDer<'static>>, 
     }
 }
 
-fn read_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
+pub(crate) fn read_key(path: &Path, text: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
     PrivateKeyDer::from_pem_slice(text).map_err(|error| {
         let is_encrypted = text.windows(21).any(|window| window == b"ENCRYPTED PRIVATE KEY");
         TlsError::file(

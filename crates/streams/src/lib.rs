@@ -38,6 +38,8 @@ mod describe;
 mod distribution;
 mod encryption;
 mod facts;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 mod growth;
 mod history;
 mod iterator;

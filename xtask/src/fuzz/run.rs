@@ -107,7 +107,7 @@ fn begin<'a>(program: &Path, target: &'a Target) -> anyhow::Result<Running<'a>> 
     let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = command(program, target);
     // Of the clock, while a process that is stopped stays in its input: the targets themselves bound the processor's.
-    command.args(["-timeout=3600", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    command.args(["-timeout=3600", "-report_slow_units=3600", "-rss_limit_mb=2048", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", found.display()));
     let dictionary = kept("dictionaries", &format!("{name}.dict"));
     if dictionary.exists() {

@@ -118,7 +118,7 @@ fn io_error(action: &'static str, path: &Path, source: io::Error) -> RootKeyErro
     RootKeyError::Io { action, path: path.to_owned(), source }
 }
 
-fn parse(text: &[u8]) -> Result<RootKey, &'static str> {
+pub(crate) fn parse(text: &[u8]) -> Result<RootKey, &'static str> {
     let expected = "expected {\"root_key\":…,\"id\":…}";
     let stored: Stored = serde_json::from_slice(text).map_err(|_| expected)?;
     let secret = STANDARD.decode_to_vec(stored.root_key).map_err(|_| "the key is not base64")?;

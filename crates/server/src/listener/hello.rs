@@ -7,13 +7,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 /// How a client begins that knows beforehand that the server speaks HTTP/2 (RFC 9113, 3.4).
-const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// The type of a TLS record that holds a ClientHello (RFC 8446, 5.1). No method of HTTP begins with it.
 const HANDSHAKE: u8 = 0x16;
 
 /// What a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Hello {
+pub(crate) enum Hello {
     /// A TLS handshake comes; what is inside is not known yet.
     Tls,
     /// HTTP/2.
@@ -26,7 +26,7 @@ pub(super) enum Hello {
 ///
 /// # Errors
 /// Those of the connection, and `UnexpectedEof` when the client goes away before it has said enough.
-pub(super) async fn hear<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Hello, Replayed<S>)> {
+pub(crate) async fn hear<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Hello, Replayed<S>)> {
     let mut ahead = [0; PREFACE.len()];
     let mut heard = 0;
     loop {
@@ -47,7 +47,7 @@ pub(super) async fn hear<S: AsyncRead + Unpin>(mut stream: S) -> io::Result<(Hel
 
 /// A connection that gives back what was read of it to find out what it is. Afterwards it costs one comparison a read.
 #[derive(Debug)]
-pub(super) struct Replayed<S> {
+pub(crate) struct Replayed<S> {
     stream: S,
     ahead: [u8; PREFACE.len()],
     heard: usize,
