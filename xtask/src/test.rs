@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 
 use crate::workspace::{cargo, is_ci, run as execute};
-use crate::{compat, coverage, fuzz, tidy};
+use crate::{compat, coverage, fuzz, tidy, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -44,6 +44,7 @@ const STEPS: &[Step] = &[
         missing: no_python,
         run: speed,
     },
+    Step { name: "growth", about: "what grows and what must not, and memory, small", missing: no_python, run: growth },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
 ];
@@ -124,8 +125,8 @@ fn no_clippy() -> Option<String> {
 }
 
 fn no_python() -> Option<String> {
-    let works = crate::workspace::works(Command::new("python3").arg("--version"));
-    (!works).then(|| "Python 3 is not installed".to_owned())
+    let works = workspace::works(Command::new("python3").arg("--version"));
+    (!works).then(|| "Python 3 is not installed: `apt-get install python3`".to_owned())
 }
 
 fn no_component(program: &str, component: &str) -> Option<String> {
@@ -166,6 +167,18 @@ fn demo() -> anyhow::Result<()> {
 /// A glance of some seconds for each workload: a machine's figures differ from day to day, their ratio hardly does.
 fn speed() -> anyhow::Result<()> {
     execute(Command::new("python3").args(["bench/compare", "--check"]).current_dir(crate::workspace::root()))
+}
+
+/// The measurements of growth and of memory, small and for their counts: times say nothing here.
+fn growth() -> anyhow::Result<()> {
+    execute(cargo().arg("build"))?;
+    let rheos = workspace::target().join("debug/rheos");
+    let measure = |script: &str, arguments: &[&str]| {
+        let mut command = Command::new("python3");
+        execute(command.arg(workspace::root().join(script)).args(arguments).arg("--check").arg("--rheos").arg(&rheos))
+    };
+    measure("bench/growth", &["--scale", "0.01"])?;
+    measure("bench/memory", &["--budgets", "512", "--seconds", "5"])
 }
 
 fn docs() -> anyhow::Result<()> {

@@ -77,7 +77,7 @@ fn server_on_small_disk(directory: &Path) -> Server {
     let disk = directory.join("disk");
     std::fs::create_dir(&disk).unwrap();
     let script = "mount -t tmpfs -o size=\"$1\" tmpfs \"$2\" && exec \"$3\" serve --dev --limits open \
-                  --transition-ms 1 --memory 64MiB --listen 127.0.0.1:0 --data-dir \"$2/data\"";
+                  --transition-ms 1 --memory 128MiB --listen 127.0.0.1:0 --data-dir \"$2/data\"";
     let mut command = Command::new("unshare");
     command.args(["-Urm", "sh", "-c", script, "sh", DISK]).arg(&disk).arg(env!("CARGO_BIN_EXE_rheos"));
     Server::spawn(command, &directory.join("server.log"))

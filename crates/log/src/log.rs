@@ -450,7 +450,7 @@ impl Log {
                 };
                 match self.on_reader(move || run.read_log(&*medium)).await? {
                     Ok(Some(block)) => match block.part(position, left, room) {
-                        Some(part) => Fetched::Blocks(vec![part]),
+                        Some(part) => Fetched::Blocks(vec![part.apart_from(block.len_bytes())]),
                         // It is as it was written, and does not hold the records that it should.
                         None => Fetched::Failed(damaged),
                     },

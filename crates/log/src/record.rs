@@ -209,6 +209,15 @@ impl Block {
         self.bytes.len().saturating_sub(self.count as usize * HEADER)
     }
 
+    /// The same in memory of its own, if it is less than half of the buffer of `length` bytes that it lies in: so that a few
+    /// records do not keep a large buffer.
+    pub(crate) fn apart_from(self, length: usize) -> Self {
+        if self.bytes.len() * 2 >= length {
+            return self;
+        }
+        Self { bytes: Bytes::copy_from_slice(&self.bytes), ..self }
+    }
+
     /// The encoded records.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes

@@ -9,7 +9,7 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use rheos_types::Clock;
 
-use crate::admission::{Admission, Held};
+use crate::admission::{Admission, Held, of_body};
 use crate::config::Bounds;
 
 /// Bytes beyond the largest body that are still taken, so that their sender gets to see the answer.
@@ -46,14 +46,14 @@ pub(crate) async fn read(
     if refused.is_none() {
         // All of it at once: of many that each had a part, none would ever be whole.
         let patience = Duration::from_millis(bounds.memory_wait_ms);
-        refused = held.wait_for(declared, patience).await.is_err().then_some(BodyError::Overloaded);
+        refused = held.wait_for(of_body(declared), patience).await.is_err().then_some(BodyError::Overloaded);
     }
     let mut pace = Pace { started_ms: clock.monotonic_ms(), received: 0, bounds, clock };
     let mut whole = Vec::new();
     while let Some(bytes) = pace.next(&mut body).await? {
         if pace.received > bounds.body_bytes {
             refused = Some(BodyError::TooLarge);
-        } else if refused.is_none() && held.grow_to(pace.received).is_err() {
+        } else if refused.is_none() && held.grow_to(of_body(pace.received)).is_err() {
             refused = Some(BodyError::Overloaded);
         }
         if refused.is_some() {

@@ -185,7 +185,7 @@ pub async fn start_on(config: &Config, machine: Machine, network: &impl Network)
     let listen_error = |source| StartError::Listen { address: config.listen, source };
     let socket = network.bind(config.listen).map_err(listen_error)?;
     let address = socket.address().map_err(listen_error)?;
-    let admission = Arc::new(Admission::new(config.in_flight_bytes(), config.bounds.reads));
+    let admission = Arc::new(Admission::new(config.request_bytes(), config.answer_bytes()));
     let stage = Arc::<Stage>::default();
     let faults = Arc::<FaultLog>::default();
     let front = Arc::new(Front {
@@ -250,7 +250,9 @@ async fn furnish(
     let clock = machine.clock.clone();
     let shows_stream_ids = config.stream_ids;
     let spawner = machine.spawner.clone();
-    let kinesis = Kinesis { streams, admission, shows_stream_ids, subscribers, clock, faults, long_poll, spawner };
+    let memory_wait = Duration::from_millis(config.bounds.memory_wait_ms);
+    let kinesis =
+        Kinesis { streams, admission, memory_wait, shows_stream_ids, subscribers, clock, faults, long_poll, spawner };
     let kinesis = Arc::new(kinesis);
     running.ticker = Some(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
@@ -319,7 +321,12 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     let (directory, store) = (config.data_dir.clone(), machine.store.clone());
     let (clock, random) = (machine.clock.clone(), machine.random.clone());
     let disk_options = DiskOptions { log_file_bytes: machine.log_file_bytes };
-    let options = Options { tail_bytes: config.tail_bytes(), queue_bytes: config.queue_bytes(), ..Options::default() };
+    let options = Options {
+        tail_bytes: config.tail_bytes(),
+        queue_bytes: config.queue_bytes(),
+        index_bytes: config.index_bytes(),
+        ..Options::default()
+    };
     let open = move || -> Result<Opened, rheos_log::OpenError> {
         match store {
             Store::Disk(files) => rheos_log::open_disk(files, &directory, clock, &*random, options, disk_options),

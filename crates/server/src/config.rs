@@ -23,11 +23,12 @@ use std::str::FromStr;
 
 /// The profile of limits, by the name of its flag.
 pub use rheos_types::limits::Profile as Limits;
-use rheos_types::limits::{Override, Profile};
+use rheos_types::limits::{GET_RECORDS_BYTES, GET_RECORDS_COUNT, Override, Profile};
 use rheos_types::{AccountId, Region, StreamName};
 use rheos_wire::sigv4::SecretKey;
 use serde::Deserialize;
 
+use crate::admission;
 use crate::chaos::Chaos;
 use crate::credentials::AccessKey;
 use limits::LimitKey;
@@ -108,25 +109,37 @@ impl Config {
         self.overrides.iter().fold(self.limits.limits(), |limits, one| limits.with(*one))
     }
 
-    /// The part of the memory for the newest records: a quarter.
+    /// The part of the memory for the newest records: three sixteenths.
     pub(crate) fn tail_bytes(&self) -> usize {
-        bytes(self.memory / 4)
+        bytes(self.memory / 16 * 3)
     }
 
-    /// The part that may wait to be written: an eighth, but never less than the largest append.
-    pub(crate) fn queue_bytes(&self) -> usize {
-        bytes(self.memory / 8).max(32 << 20)
+    /// The part for requests, from before their bodies are read until they are answered, with all that is made of them on the
+    /// way: three eighths, but never less than one at its largest.
+    pub(crate) fn request_bytes(&self) -> usize {
+        bytes(self.memory / 8 * 3).max(admission::of_body(self.bounds.body_bytes))
     }
 
-    /// The part for events on their way to subscribers: an eighth, but never less than one at its largest.
+    /// The part for answers with records, from before they are read until they have been sent: an eighth, but never less
+    /// than one at its largest.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        bytes(self.memory / 8).max(admission::of_answer(GET_RECORDS_BYTES, GET_RECORDS_COUNT))
+    }
+
+    /// The part for events on their way to subscribers: an eighth.
     pub(crate) fn event_bytes(&self) -> usize {
-        bytes(self.memory / 8).max(16 << 20)
+        bytes(self.memory / 8)
     }
 
-    /// The bytes of bodies that may be in flight: a quarter, but never less than two at their largest. While records
-    /// are decoded and encoded they take up to two and a half times as much, which makes up the rest.
-    pub(crate) fn in_flight_bytes(&self) -> usize {
-        bytes(self.memory / 4).max(self.bounds.body_bytes * 2)
+    /// What may wait to be written: an eighth. All of it belongs to requests, and is counted with them; but clients may
+    /// have hung up since.
+    pub(crate) fn queue_bytes(&self) -> usize {
+        bytes(self.memory / 8)
+    }
+
+    /// The part that the places of records in log files may take: a sixteenth.
+    pub(crate) fn index_bytes(&self) -> usize {
+        bytes(self.memory / 16)
     }
 }
 
@@ -466,11 +479,11 @@ fn filter(text: &str) -> Result<String, String> {
 }
 
 fn enough(memory: u64) -> Result<u64, ConfigError> {
-    const LEAST: u64 = 64 << 20;
+    const LEAST: u64 = 128 << 20;
     if memory >= LEAST {
         return Ok(memory);
     }
-    Err(ConfigError::new("memory", format!("{memory} bytes are too few: expected at least 64MiB")))
+    Err(ConfigError::new("memory", format!("{memory} bytes are too few: expected at least 128MiB")))
 }
 
 /// The key in AWS's own variables. A session's token comes along, since clients send it if they have the same ones.

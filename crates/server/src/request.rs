@@ -169,6 +169,8 @@ impl Front {
 fn carry(held: Held, output: Bytes, operation: Operation) -> Result<Bytes, ErrorBody> {
     match operation.access() {
         Access::Mutating => Ok(output),
+        // Holds memory of its own.
+        Access::Reading if operation == Operation::GetRecords => Ok(output),
         Access::Reading | Access::Streaming => {
             held.carry(output).map_err(|_| overloaded(operation.plane() == Plane::Data))
         }

@@ -20,8 +20,8 @@ const UNIT: usize = 1024;
 const EVENT_BYTES: usize = 256 << 10;
 /// The same, when there are very many subscriptions.
 const LEAST_EVENT_BYTES: usize = 8 << 10;
-/// How many bytes of an event a byte of records becomes: base64, and the members around it.
-const GROWTH: usize = 2;
+/// How many bytes a byte of records takes: as it is read, in base64, and the members around it.
+const GROWTH: usize = 3;
 /// Bytes of records for each of which an event may hold one record: small ones grow most, so that they are counted too.
 const RECORD_BYTES: usize = 128;
 
@@ -30,6 +30,9 @@ const RECORD_BYTES: usize = 128;
 pub(crate) struct Subscribers {
     active: AtomicUsize,
     memory: Arc<Semaphore>,
+    /// Half of it: events with a single record that is larger than their share may take no more together, so that they
+    /// never keep the others out.
+    large: Arc<Semaphore>,
     memory_bytes: usize,
     pace: Pace,
     /// Becomes true when the server stops.
@@ -40,8 +43,15 @@ impl Subscribers {
     /// With `memory_bytes` for events.
     pub(crate) fn new(memory_bytes: usize, stopped: watch::Receiver<bool>) -> Self {
         let units = (memory_bytes / UNIT).min(Semaphore::MAX_PERMITS);
-        let memory = Arc::new(Semaphore::new(units));
-        Self { active: AtomicUsize::new(0), memory, memory_bytes, pace: Pace::default(), stopped }
+        let (memory, large) = (Arc::new(Semaphore::new(units)), Arc::new(Semaphore::new(units / 2)));
+        Self { active: AtomicUsize::new(0), memory, large, memory_bytes, pace: Pace::default(), stopped }
+    }
+
+    /// The memory that records of `bytes` take, but no more than such a part of all there is.
+    fn units(&self, bytes: usize, part: usize) -> u32 {
+        let units = (bytes * GROWTH / UNIT).min(self.memory_bytes / UNIT / part);
+        // What does not fit into 32 bits is more memory than there is.
+        u32::try_from(units).unwrap_or(u32::MAX)
     }
 
     /// Counts one subscription for as long as the place is kept.
@@ -83,14 +93,17 @@ impl Place {
         self.0.pace.timer_was_late(late_ms);
     }
 
-    /// Waits for the memory of an event.
-    pub(crate) async fn room(&self) -> Room {
+    /// Waits for the memory of an event, which is to have room for a record of `least` bytes.
+    pub(crate) async fn room(&self, least: usize) -> Room {
         let share = self.0.memory_bytes / 2 / GROWTH / self.others().max(1);
-        let bytes = share.clamp(LEAST_EVENT_BYTES, EVENT_BYTES);
-        let units = (bytes * GROWTH / UNIT).min(self.0.memory_bytes / UNIT);
-        // Never closed; and what fits into 32 bits is more memory than there is.
-        let permit = self.0.memory.clone().acquire_many_owned(units as u32).await.ok();
-        Room { bytes, records: (bytes / RECORD_BYTES), permit }
+        let usual = share.clamp(LEAST_EVENT_BYTES, EVENT_BYTES);
+        let bytes = usual.max(least);
+        let large = match bytes > usual {
+            true => self.0.large.clone().acquire_many_owned(self.0.units(bytes, 2)).await.ok(),
+            false => None,
+        };
+        let permit = self.0.memory.clone().acquire_many_owned(self.0.units(bytes, 1)).await.ok();
+        Room { bytes, records: (bytes / RECORD_BYTES).max(1), permit, _large: large }
     }
 }
 
@@ -102,6 +115,7 @@ pub(crate) struct Room {
     /// How many records.
     pub(crate) records: usize,
     permit: Option<OwnedSemaphorePermit>,
+    _large: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
@@ -130,6 +144,7 @@ impl AsRef<[u8]> for Carried {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn subscribers(memory_bytes: usize) -> Arc<Subscribers> {
         // Whoever stops it has gone: nobody asks in these tests.
@@ -141,7 +156,7 @@ mod tests {
         let subscribers = subscribers(32 << 20);
         let place = subscribers.enter();
         let free = subscribers.memory.available_permits();
-        let room = place.room().await;
+        let room = place.room(0).await;
         assert_eq!(room.bytes, EVENT_BYTES);
         assert_eq!(free - subscribers.memory.available_permits(), EVENT_BYTES * GROWTH / UNIT);
         let event = room.carry(vec![0; 10 * UNIT]);
@@ -156,12 +171,29 @@ mod tests {
         let places: Vec<_> = (0..1000).map(|_| subscribers.enter()).collect();
         let mut held = Vec::new();
         for place in &places[..500] {
-            let room = place.room().await;
+            let room = place.room(0).await;
             let bytes = room.bytes;
             held.push(room.carry(vec![0; bytes * GROWTH]));
         }
         assert!(subscribers.memory.available_permits() > (16 << 20) / UNIT);
         drop(places);
         assert_eq!(subscribers.enter().others(), 1);
+    }
+
+    #[tokio::test]
+    async fn large_records_that_nobody_takes_leave_half_of_the_memory_to_small_ones() {
+        let subscribers = subscribers(32 << 20);
+        let place = subscribers.enter();
+        let mut held = Vec::new();
+        while let Ok(room) = tokio::time::timeout(Duration::from_millis(10), place.room(1 << 20)).await {
+            assert_eq!(room.bytes, 1 << 20);
+            held.push(room.carry(vec![0; GROWTH << 20]));
+        }
+        assert_eq!(held.len(), 5);
+        place.room(0).await;
+        held.clear();
+        // One that is larger than all of it comes alone.
+        let room = place.room(64 << 20).await;
+        assert_eq!((room.bytes, subscribers.memory.available_permits()), (64 << 20, 0));
     }
 }

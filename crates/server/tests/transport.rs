@@ -209,10 +209,9 @@ async fn an_answer_that_nobody_takes_is_not_kept() {
         config.limits = Limits::Open;
     })
     .await;
-    server.create_stream("s", 1).await;
-    for _ in 0..9 {
-        assert_eq!(server.send(&put(1_000_000)).await.status, 200);
-    }
+    server.ok("CreateStream", &json!({"StreamName": "s", "ShardCount": 1, "MaxRecordSizeInKiB": 10240})).await;
+    server.wait_until_active("s").await;
+    assert_eq!(server.send(&put(9_000_000)).await.status, 200);
     let iterator = server.iterator("s", "0", "TRIM_HORIZON").await;
     let read = server.bytes(&Call::new("GetRecords", &json!({"ShardIterator": iterator})));
     let mut idle = Vec::new();
@@ -221,7 +220,7 @@ async fn an_answer_that_nobody_takes_is_not_kept() {
         connection.send(&read).await;
         idle.push(connection);
     }
-    // Five answers of twelve megabytes do not fit the 32 MiB there are; those that nobody takes make way.
+    // Two answers of twelve megabytes, and reading them, do not fit the memory for answers; one that nobody takes makes way.
     let mut admitted = false;
     let mut throttled = 0;
     for _ in 0..200 {

@@ -107,7 +107,7 @@ pub use retention::RetentionError;
 pub use rheos_log::LogError;
 pub use rheos_types::token::ShardIterator;
 pub use shard_count::{ShardCountChange, ShardCountError};
-pub use subscribe::{Event, SubscribeError, Subscription, SubscriptionEnd};
+pub use subscribe::{Event, Offer, SubscribeError, Subscription, SubscriptionEnd};
 pub use tags::{TagError, TagPage, TagRefusal};
 pub use tick::{Tick, TickProblem};
 pub use unseal::{SealedRecord, WhySealed};

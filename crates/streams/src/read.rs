@@ -164,11 +164,17 @@ pub(crate) enum Unread {
 }
 
 impl Streams {
-    /// Reads at most `limit` records and 10 MiB from where the iterator stands, at least one if there is one.
+    /// Reads at most `limit` records, `most_bytes` and 10 MiB from where the iterator stands, at least one record if there is
+    /// one.
     ///
     /// # Errors
     /// [`ReadError`].
-    pub async fn get_records(&self, iterator: &ShardIterator, limit: Option<u32>) -> Result<Records, ReadError> {
+    pub async fn get_records(
+        &self,
+        iterator: &ShardIterator,
+        limit: Option<u32>,
+        most_bytes: usize,
+    ) -> Result<Records, ReadError> {
         let not_found = || ShardNotFound {
             namespace: iterator.namespace.clone(),
             stream: iterator.stream.clone(),
@@ -182,7 +188,7 @@ impl Streams {
             return Err(RateExceeded { namespace, stream, shard: shard.id }.into());
         }
         let limit = limit.map_or(GET_RECORDS_COUNT, |limit| GET_RECORDS_COUNT.min(limit as usize));
-        let bound = Bound { records: limit, bytes: GET_RECORDS_BYTES };
+        let bound = Bound { records: limit, bytes: GET_RECORDS_BYTES.min(most_bytes) };
         let records = self.read(&view, shard, iterator.position, bound, |next, last_time_ms| {
             self.seal_iterator(&view, shard, next, last_time_ms.is_none())
         });

@@ -102,6 +102,18 @@ pub struct Subscription {
 /// What a subscription has to give.
 pub type Event = Records<SequenceNumber>;
 
+/// What there is for a subscription.
+#[derive(Debug)]
+pub enum Offer {
+    /// Records, perhaps none.
+    Event(Event),
+    /// A record that is larger than what may be given: to be asked for again with room for it.
+    Larger {
+        /// Its data and partition key.
+        bytes: usize,
+    },
+}
+
 /// The subscriptions there are, and when they began.
 #[derive(Debug, Default)]
 pub(crate) struct Claims(Mutex<ClaimTable>);
@@ -214,8 +226,8 @@ impl Streams {
         }))
     }
 
-    /// What there is for the subscription now, perhaps nothing: at most so many records and bytes, but at least one record
-    /// if there is any. The subscription has moved on behind them.
+    /// What there is for the subscription now, perhaps nothing: at most so many records and bytes. The subscription has moved
+    /// on behind them; not so if the next record alone is larger.
     ///
     /// # Errors
     /// [`SubscriptionEnd`]: nothing more comes.
@@ -224,7 +236,7 @@ impl Streams {
         subscription: &mut Subscription,
         max_records: usize,
         max_bytes: usize,
-    ) -> Result<Event, SubscriptionEnd> {
+    ) -> Result<Offer, SubscriptionEnd> {
         let (view, shard) = self.subscribed(subscription)?;
         let bound = Bound { records: max_records.clamp(1, GET_RECORDS_COUNT), bytes: max_bytes };
         let now_s = self.clock.wall_ms() / 1000;
@@ -236,10 +248,13 @@ impl Streams {
             Unread::Log(error) => SubscriptionEnd::Read(error),
             Unread::Sealed(sealed) => SubscriptionEnd::Sealed(sealed),
         })?;
+        if event.bytes() > max_bytes {
+            return Ok(Offer::Larger { bytes: event.bytes() });
+        }
         subscription.position = event.next();
         subscription.last_time_ms = event.last_time_ms().or(subscription.last_time_ms);
         subscription.flow.gave(event.bytes() as u64, &view.limits, self.clock.monotonic_ms());
-        Ok(event)
+        Ok(Offer::Event(event))
     }
 
     /// An event without records: it tells a reader that has to wait that all is well.

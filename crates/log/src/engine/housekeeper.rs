@@ -6,6 +6,8 @@ use super::merge::Merge;
 use super::root::{Root, SnapshotRef, encode_snapshot};
 use super::segment::{SegmentBuilder, SegmentRun};
 use super::shards::{LiveRun, Shard};
+use crate::batch::BlockEntry;
+use crate::record::Block;
 use crate::state::State;
 use rheos_types::ShardKey;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -15,6 +17,9 @@ use std::sync::atomic::Ordering;
 
 /// A shard with this much to write gets a file of its own, so that it can be freed by itself.
 const OWN_FILE_BYTES: u64 = 4 << 20;
+
+/// Bytes of records that a block of a segment has, about: larger ones of the log are written in parts.
+const PART_BYTES: usize = 64 << 10;
 
 /// The housekeeper.
 pub struct Housekeeper {
@@ -166,7 +171,7 @@ impl Housekeeper {
                     Some(block) => block,
                     None => run.read_log(&*self.shared.medium)?.ok_or_else(|| damaged(work.key, run))?,
                 };
-                builder.push(run.entry, run.batch.time_ms, block.bytes())?;
+                push(&mut builder, &run.entry, &block)?;
             }
         }
         builder.finish()
@@ -223,6 +228,27 @@ impl Housekeeper {
         }
         Ok(())
     }
+}
+
+/// Adds a block, a large one in parts: a reader reads and verifies whole blocks, and may want a few records only.
+fn push(builder: &mut SegmentBuilder, entry: &BlockEntry, block: &Block) -> io::Result<()> {
+    if block.len_bytes() <= 2 * PART_BYTES {
+        return builder.push(*entry, block.time_ms(), block.bytes());
+    }
+    let mut parts = Vec::with_capacity(block.len_bytes() / PART_BYTES + 1);
+    let (mut rest, mut crc) = (block.clone(), 0);
+    while let Some(part) = rest.part(rest.first(), usize::MAX, PART_BYTES) {
+        let (length, part_crc) = (part.len_bytes(), crc32c::crc32c(part.bytes()));
+        crc = crc32c::crc32c_combine(crc, part_crc, length);
+        let (first, count) = (part.first(), part.count());
+        rest = Block::new(first + u64::from(count), rest.count() - count, rest.time_ms(), rest.bytes().slice(length..));
+        parts.push((BlockEntry { shard: entry.shard, first, count, bytes: length as u32, crc: part_crc }, part));
+    }
+    // The parts are vouched for anew, and only if all of it is as it was written.
+    if crc != entry.crc {
+        return builder.push(*entry, block.time_ms(), block.bytes());
+    }
+    parts.iter().try_for_each(|(entry, part)| builder.push(*entry, part.time_ms(), part.bytes()))
 }
 
 fn damaged(key: ShardKey, run: &LiveRun) -> io::Error {

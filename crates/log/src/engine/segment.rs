@@ -300,6 +300,8 @@ impl SegmentRun {
             let Some(part) = block.part(position, max_records - records, max_bytes.saturating_sub(bytes).max(1)) else {
                 return damaged_unless_read(blocks, damage);
             };
+            // A window is as large as what is asked for, but where a block is larger.
+            let part = part.apart_from(block.len_bytes());
             if bytes > 0 && bytes + part.len_bytes() > max_bytes {
                 break;
             }

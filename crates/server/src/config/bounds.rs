@@ -21,7 +21,7 @@ pub struct Bounds {
     pub body_start_ms: u64,
     /// How fast it has to come from then on, on average, in bytes a second.
     pub body_rate: u64,
-    /// How long a body may wait for memory before its sender is told to come back.
+    /// How long a body, or a read of records, may wait for memory before the caller is told to come back.
     pub memory_wait_ms: u64,
     /// How long a client may leave an answer lying before it takes more of it.
     pub write_stall_ms: u64,
@@ -45,8 +45,6 @@ pub struct Bounds {
     pub leave_ms: u64,
     /// How long requests in flight get to finish when the server stops.
     pub drain_ms: u64,
-    /// Reads of records that go on at a time; others wait for their turn.
-    pub reads: usize,
 }
 
 impl Default for Bounds {
@@ -73,7 +71,6 @@ impl Default for Bounds {
             pong_ms: 20_000,
             leave_ms: 1000,
             drain_ms: 20_000,
-            reads: 8,
         }
     }
 }

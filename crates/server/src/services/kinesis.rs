@@ -67,6 +67,8 @@ pub(crate) use naming::{ConsumerTarget, RequestError, ResourceTarget, Target};
 pub(crate) struct Kinesis {
     pub(crate) streams: Streams,
     pub(crate) admission: Arc<Admission>,
+    /// How long a read may wait for memory.
+    pub(crate) memory_wait: Duration,
     /// Whether streams are described with their ids, see [`crate::config::Config::stream_ids`].
     pub(crate) shows_stream_ids: bool,
     pub(crate) subscribers: Arc<Subscribers>,

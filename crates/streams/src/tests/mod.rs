@@ -177,7 +177,7 @@ impl Bench {
 
     pub(crate) async fn read(&self, iterator: &str, limit: Option<u32>) -> Result<Records, ReadError> {
         let iterator = self.streams.open_iterator(iterator).unwrap();
-        self.streams.get_records(&iterator, limit).await
+        self.streams.get_records(&iterator, limit, usize::MAX).await
     }
 
     /// What an iterator reads, as text.

@@ -22,8 +22,15 @@ impl Bench {
     }
 
     async fn event(&self, subscription: &mut Subscription) -> Result<Vec<Vec<u8>>, SubscriptionEnd> {
-        let event = self.streams.event(subscription, 100, 1 << 20).await?;
+        let event = given(self.streams.event(subscription, 100, 1 << 20).await?);
         Ok(event.iter().map(|record| record.data.to_vec()).collect())
+    }
+}
+
+fn given(offer: Offer) -> Event {
+    match offer {
+        Offer::Event(event) => event,
+        Offer::Larger { bytes } => panic!("a record of {bytes} bytes"),
     }
 }
 
@@ -91,7 +98,9 @@ async fn the_published_throughput_is_a_second_at_once_and_then_its_rate() {
         bench.clock.advance(1_000);
     }
     let mut subscription = bench.subscribe(&consumer).await.unwrap();
-    let taken = bench.streams.event(&mut subscription, 100, 4 << 20).await.unwrap();
+    let larger = bench.streams.event(&mut subscription, 100, 1000).await.unwrap();
+    assert!(matches!(larger, Offer::Larger { bytes: 524_288 }), "{larger:?}");
+    let taken = given(bench.streams.event(&mut subscription, 100, 4 << 20).await.unwrap());
     assert_eq!(taken.bytes(), 3 << 20);
     assert_eq!(bench.streams.flow_wait_ms(&mut subscription), 500, "3 MiB of which 2 are free");
     bench.clock.advance(499);

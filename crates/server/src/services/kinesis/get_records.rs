@@ -1,14 +1,15 @@
 //! GetRecords: from the log's blocks straight into the body of the answer.
 
 use bytes::Bytes;
-use rheos_streams::{OpenIteratorError, Records};
-use rheos_types::limits::Profile;
+use rheos_streams::{OpenIteratorError, ReadError, Records};
+use rheos_types::limits::{GET_RECORDS_BYTES, GET_RECORDS_COUNT, Profile};
 use rheos_types::token::ShardIterator;
 use rheos_wire::codec::Format;
 use rheos_wire::generated::GetRecordsInput;
 use rheos_wire::{Operation, Protocol, in_format};
 
 use super::{Kinesis, RequestError, Target, count, records};
+use crate::admission::{Overloaded, Room};
 use crate::auth::Caller;
 use crate::fault::Fault;
 
@@ -31,8 +32,8 @@ pub(crate) async fn run(
             return Err(RequestError::OtherIterator { name }.into());
         }
     }
-    let records = read(kinesis, &iterator, input.limit.map(count), input.dry_run == Some(true)).await?;
-    Ok(in_format!(protocol, write(&records)).into())
+    let (records, room) = read(kinesis, &iterator, input.limit.map(count), input.dry_run == Some(true)).await?;
+    Ok(room.carry(in_format!(protocol, write(&records))))
 }
 
 fn write<F: Format>(records: &Records) -> Vec<u8> {
@@ -51,26 +52,32 @@ async fn read(
     iterator: &ShardIterator,
     limit: Option<u32>,
     only_try: bool,
-) -> Result<Records, Fault> {
-    let records = read_once(kinesis, iterator, limit).await?;
+) -> Result<(Records, Room), Fault> {
+    let (records, room) = read_once(kinesis, iterator, limit).await?;
     if only_try {
         return Err(RequestError::WouldHaveSucceeded.into());
     }
     let comes_back = iterator.at_tip && records.is_at_tip();
     let waits = comes_back && kinesis.streams.profile_of(&iterator.namespace, &iterator.stream) == Profile::Open;
     if !waits || kinesis.long_poll.is_zero() {
-        return Ok(records);
+        return Ok((records, room));
     }
+    let room = room.given_back();
     tokio::select! {
         biased;
         () = kinesis.streams.next_record(iterator) => {}
-        () = tokio::time::sleep(kinesis.long_poll) => return Ok(records),
-        () = kinesis.subscribers.stopped() => return Ok(records),
+        () = tokio::time::sleep(kinesis.long_poll) => return Ok((records, room)),
+        () = kinesis.subscribers.stopped() => return Ok((records, room)),
     }
     read_once(kinesis, iterator, limit).await
 }
 
-async fn read_once(kinesis: &Kinesis, iterator: &ShardIterator, limit: Option<u32>) -> Result<Records, Fault> {
-    let _turn = kinesis.admission.turn_to_read().await;
-    Ok(kinesis.streams.get_records(iterator, limit).await?)
+async fn read_once(kinesis: &Kinesis, iterator: &ShardIterator, limit: Option<u32>) -> Result<(Records, Room), Fault> {
+    let overloaded = |_: Overloaded| ReadError::Read(rheos_log::ReadError::Overloaded);
+    let most_records = limit.map_or(GET_RECORDS_COUNT, |limit| GET_RECORDS_COUNT.min(limit as usize));
+    let room = kinesis.admission.room(GET_RECORDS_BYTES, most_records, kinesis.memory_wait).await;
+    let mut room = room.map_err(overloaded)?;
+    let records = kinesis.streams.get_records(iterator, limit, room.bytes).await?;
+    room.fits(records.bytes(), records.count(), kinesis.memory_wait).await.map_err(overloaded)?;
+    Ok((records, room))
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
-use rheos_streams::{Event, IteratorRequest, Onward, Subscription, SubscriptionEnd};
+use rheos_streams::{Event, IteratorRequest, Offer, Onward, Subscription, SubscriptionEnd};
 use rheos_types::limits::SUBSCRIPTION_LIFE_MS;
 use rheos_types::{Digits, SequenceNumber};
 use rheos_wire::Operation;
@@ -62,6 +62,8 @@ struct Feed {
     quiet_until_ms: u64,
     /// Nothing is read before.
     paused_until_ms: u64,
+    /// The next record is this large: more than an event's usual room.
+    wanted_bytes: usize,
     /// Something is said to have changed since the last read.
     is_woken: bool,
 }
@@ -85,6 +87,7 @@ impl Feed {
             // The first event comes at once, so that the client knows where it stands.
             quiet_until_ms: now_ms,
             paused_until_ms: now_ms,
+            wanted_bytes: 0,
             is_woken: false,
             kinesis,
         }
@@ -107,10 +110,11 @@ impl Feed {
             if now_ms >= self.ends_ms {
                 return None;
             }
-            let made = if now_ms >= self.paused_until_ms {
-                let room = self.place.room().await;
+            let reads = now_ms >= self.paused_until_ms;
+            let room = if reads { self.room(now_ms).await } else { None };
+            let made = if let Some(room) = room {
                 self.read(room, now_ms).await
-            } else if now_ms >= self.quiet_until_ms {
+            } else if reads || now_ms >= self.quiet_until_ms {
                 let event = self.kinesis.streams.sign_of_life(&self.subscription);
                 event.map(|event| Some(self.send(&event, None, now_ms)))
             } else {
@@ -131,9 +135,23 @@ impl Feed {
         }
     }
 
+    /// Memory for an event; `None` if there is none until a sign of life is due.
+    async fn room(&self, now_ms: u64) -> Option<Room> {
+        let patience = Duration::from_millis(self.quiet_until_ms.saturating_sub(now_ms).max(PATIENCE_MS));
+        tokio::time::timeout(patience, self.place.room(self.wanted_bytes)).await.ok()
+    }
+
     /// Reads an event: a frame if there is something to say.
     async fn read(&mut self, room: Room, now_ms: u64) -> Result<Option<Bytes>, SubscriptionEnd> {
-        let event = self.kinesis.streams.event(&mut self.subscription, room.records, room.bytes).await?;
+        let event = match self.kinesis.streams.event(&mut self.subscription, room.records, room.bytes).await? {
+            Offer::Event(event) => event,
+            Offer::Larger { bytes } => {
+                // At once, with more room.
+                self.wanted_bytes = bytes;
+                return Ok(None);
+            }
+        };
+        self.wanted_bytes = 0;
         let is_news = event.count() > 0 || matches!(event.onward, Onward::Ended(_));
         if std::mem::take(&mut self.is_woken) && !is_news {
             // A shard that has ended and whose children are not open yet: a reshard that a crash has cut in two.
