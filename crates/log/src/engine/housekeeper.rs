@@ -94,7 +94,12 @@ impl Housekeeper {
         };
         let mut root = self.root.clone();
         let mut written = Vec::new();
-        for (name, works) in self.plan(sealed_upto, &state, &mut root) {
+        let plan = self.plan(sealed_upto, &state, &mut root);
+        let snapshot = SnapshotRef { name: root.name_object("snapshot"), batch: state.batch };
+        // A name is never given twice, also when this fails: a publication that failed may be on the disk all the same, and
+        // what it names must not be written over or deleted.
+        self.root.next_object = root.next_object;
+        for (name, works) in plan {
             let bytes = works.iter().map(|work| work.bytes).sum::<u64>();
             if !self.shared.medium.has_room_for_object(bytes) {
                 self.give_up(&written);
@@ -108,7 +113,6 @@ impl Housekeeper {
                 }
             }
         }
-        let snapshot = SnapshotRef { name: root.name_object("snapshot"), batch: state.batch };
         let mut object = self.shared.medium.create_object(&snapshot.name)?;
         object.write(&encode_snapshot(&state))?;
         object.finish()?;

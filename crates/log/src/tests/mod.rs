@@ -5,6 +5,7 @@ mod corruption;
 mod crash;
 mod full_disk;
 mod growth;
+mod housekeeping;
 mod images;
 mod rig;
 mod rules;

@@ -143,7 +143,9 @@ impl Author {
         let count = 1 + self.dice.below(4) as u32;
         let opened = self.open_shards(count, Vec::new());
         self.submit(vec![opened])?;
-        for _ in 0..12 + self.dice.below(40) {
+        // Most are short; in a long one much has been recycled and merged.
+        let steps = if self.dice.below(6) == 0 { 150 } else { 12 + self.dice.below(40) };
+        for _ in 0..steps {
             self.clock.advance(self.dice.below(50));
             self.step()?;
         }
@@ -334,9 +336,15 @@ impl Author {
     }
 
     fn fail_a_sync_of_the_housekeeper(&mut self) -> Result<(), String> {
-        self.files.fail_sync_after(self.dice.below(12));
-        drop(self.opened()?.housekeeper.step());
-        self.files.revive();
+        // Perhaps again when it tries again, with what is there by then.
+        for _ in 0..1 + self.dice.below(3) {
+            self.files.fail_sync_after(self.dice.below(16));
+            drop(self.opened()?.housekeeper.step());
+            self.files.revive();
+            if self.dice.below(2) == 0 {
+                self.append()?;
+            }
+        }
         Ok(())
     }
 
