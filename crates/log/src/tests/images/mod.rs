@@ -23,7 +23,7 @@ impl Run {
     /// first history and how many, perhaps a sync point, perhaps an image of it.
     fn chosen() -> Self {
         let Some(given) = std::env::var_os("RHEOS_CRASH_IMAGES") else {
-            return Self { first: 1, histories: 60, scope: Scope { one_in: 6, ..Scope::ALL } };
+            return Self { first: 1, histories: 30, scope: Scope { one_in: 6, ..Scope::ALL } };
         };
         let given = given.to_string_lossy();
         let mut given = given.split(' ').map(|number| number.parse::<u64>().expect("numbers"));
@@ -55,7 +55,8 @@ fn every_image_of_generated_histories_is_recovered() {
 fn until_caught(break_it: impl Fn(&SimFiles)) -> Totals {
     let mut totals = Totals::default();
     for seed in 1..=60 {
-        if let Err(failure) = explore(seed, Scope::ALL, &break_it, &mut totals) {
+        // A part of each history's sync points, as in the test that finds nothing: what is broken shows in any of them.
+        if let Err(failure) = explore(seed, Scope { one_in: 6, ..Scope::ALL }, &break_it, &mut totals) {
             println!("caught after {totals}: {failure}");
             return totals;
         }
