@@ -78,7 +78,7 @@ mod tests {
         let many = inputs(1000, 1);
         let chosen = spread(&many);
         assert!(chosen.len() == MOST_FILES && chosen[0].0 == 0 && chosen[99].0 >= 990, "{chosen:?}");
-        let large = inputs(100, 10 << 10);
+        let large = inputs(100, 1 << 10);
         let chosen = spread(&large);
         assert!(chosen.iter().map(|(length, _)| length).sum::<u64>() <= MOST_BYTES && chosen.len() > 1, "{chosen:?}");
     }
