@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole, each named for the rule that it holds (`docs/durability.md` lists the failures).
 
+mod backup;
 mod conformance;
 mod corruption;
 mod crash;
@@ -7,5 +8,6 @@ mod full_disk;
 mod growth;
 mod images;
 mod rig;
+mod rot;
 mod rules;
 mod waiting;
