@@ -30,16 +30,19 @@ impl Options {
 
 /// What is missing on this machine; installs it first where that is ours to do.
 pub(crate) fn missing() -> Option<String> {
+    let unfit = || environment().err().map(|error| format!("boto3 and the AWS CLI cannot be installed: {error:#}"));
+    no_python().or_else(unfit)
+}
+
+/// That there is no Python, for whatever is written in it; installs it first where that is ours to do.
+pub(crate) fn no_python() -> Option<String> {
     if !has_python() && is_ci() && is_root() {
         // If this does not help, the check below says so.
         works(Command::new("apt-get").args(["update", "-q"]));
         works(Command::new("apt-get").args(["install", "-q", "-y", "python3", "python3-venv"]));
     }
-    if !has_python() {
-        let install = "`apt-get install python3 python3-venv`";
-        return Some(format!("Python 3.9 or newer with its venv module is not installed: {install}"));
-    }
-    environment().err().map(|error| format!("boto3 and the AWS CLI cannot be installed: {error:#}"))
+    let install = "`apt-get install python3 python3-venv`";
+    (!has_python()).then(|| format!("Python 3.9 or newer with its venv module is not installed: {install}"))
 }
 
 fn has_python() -> bool {

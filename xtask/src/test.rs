@@ -41,10 +41,15 @@ const STEPS: &[Step] = &[
     Step {
         name: "speed",
         about: "no less than half of the recorded share of the roofline",
-        missing: no_python,
+        missing: compat::no_python,
         run: speed,
     },
-    Step { name: "growth", about: "what grows and what must not, and memory, small", missing: no_python, run: growth },
+    Step {
+        name: "growth",
+        about: "what grows and what must not, and memory, small",
+        missing: compat::no_python,
+        run: growth,
+    },
     Step { name: "docs", about: "the API documentation has no broken links", missing: nothing, run: docs },
     Step { name: "compat", about: "unmodified clients against a server", missing: compat::missing, run: compat },
 ];
@@ -124,11 +129,6 @@ fn no_clippy() -> Option<String> {
     no_component("cargo-clippy", "clippy")
 }
 
-fn no_python() -> Option<String> {
-    let works = workspace::works(Command::new("python3").arg("--version"));
-    (!works).then(|| "Python 3 is not installed: `apt-get install python3`".to_owned())
-}
-
 fn no_component(program: &str, component: &str) -> Option<String> {
     let works = crate::workspace::works(Command::new(program).arg("--version"));
     (!works).then(|| format!("{component} is not installed: `rustup component add {component}`"))
@@ -166,19 +166,21 @@ fn demo() -> anyhow::Result<()> {
 
 /// A glance of some seconds for each workload: a machine's figures differ from day to day, their ratio hardly does.
 fn speed() -> anyhow::Result<()> {
-    execute(Command::new("python3").args(["bench/compare", "--check"]).current_dir(crate::workspace::root()))
+    measure("bench/compare", &["--check"])
 }
 
 /// The measurements of growth and of memory, small and for their counts: times say nothing here.
 fn growth() -> anyhow::Result<()> {
     execute(cargo().arg("build"))?;
     let rheos = workspace::target().join("debug/rheos");
-    let measure = |script: &str, arguments: &[&str]| {
-        let mut command = Command::new("python3");
-        execute(command.arg(workspace::root().join(script)).args(arguments).arg("--check").arg("--rheos").arg(&rheos))
-    };
-    measure("bench/growth", &["--scale", "0.01"])?;
-    measure("bench/memory", &["--budgets", "512", "--seconds", "5"])
+    let rheos = rheos.to_string_lossy();
+    measure("bench/growth", &["--scale", "0.01", "--check", "--rheos", &rheos])?;
+    measure("bench/memory", &["--budgets", "512", "--seconds", "5", "--check", "--rheos", &rheos])
+}
+
+/// Runs one of the scripts that measure.
+fn measure(script: &str, arguments: &[&str]) -> anyhow::Result<()> {
+    execute(Command::new("python3").arg(workspace::root().join(script)).args(arguments))
 }
 
 fn docs() -> anyhow::Result<()> {

@@ -98,9 +98,10 @@ impl Place {
         let share = self.0.memory_bytes / 2 / GROWTH / self.others().max(1);
         let usual = share.clamp(LEAST_EVENT_BYTES, EVENT_BYTES);
         let bytes = usual.max(least);
-        let large = match bytes > usual {
-            true => self.0.large.clone().acquire_many_owned(self.0.units(bytes, 2)).await.ok(),
-            false => None,
+        let large = if bytes > usual {
+            self.0.large.clone().acquire_many_owned(self.0.units(bytes, 2)).await.ok()
+        } else {
+            None
         };
         let permit = self.0.memory.clone().acquire_many_owned(self.0.units(bytes, 1)).await.ok();
         Room { bytes, records: (bytes / RECORD_BYTES).max(1), permit, _large: large }

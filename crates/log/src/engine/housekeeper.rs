@@ -92,23 +92,19 @@ impl Housekeeper {
                 _ => return Ok(()),
             }
         };
-        let mut root = self.root.clone();
-        let mut written = Vec::new();
-        let plan = self.plan(sealed_upto, &state, &mut root);
-        let snapshot = SnapshotRef { name: root.name_object("snapshot"), batch: state.batch };
-        // A name is never given twice, also when this fails: a publication that failed may be on the disk all the same, and
-        // what it names must not be written over or deleted.
-        self.root.next_object = root.next_object;
+        let mut written: Vec<(String, Vec<Work>, Vec<SegmentRun>)> = Vec::new();
+        let plan = self.plan(sealed_upto, &state);
+        let snapshot = SnapshotRef { name: self.root.name_object("snapshot"), batch: state.batch };
         for (name, works) in plan {
             let bytes = works.iter().map(|work| work.bytes).sum::<u64>();
             if !self.shared.medium.has_room_for_object(bytes) {
-                self.give_up(&written);
+                self.give_up(written.iter().map(|(name, ..)| name));
                 return Err(io::ErrorKind::StorageFull.into());
             }
             match self.write_segment(&name, &works) {
                 Ok(runs) => written.push((name, works, runs)),
                 Err(error) => {
-                    self.give_up(&written);
+                    self.give_up(written.iter().map(|(name, ..)| name));
                     return Err(error);
                 }
             }
@@ -116,6 +112,7 @@ impl Housekeeper {
         let mut object = self.shared.medium.create_object(&snapshot.name)?;
         object.write(&encode_snapshot(&state))?;
         object.finish()?;
+        let mut root = self.root.clone();
         root.snapshots.insert(0, snapshot);
         let old_snapshots = root.snapshots.split_off(root.snapshots.len().min(2));
         root.segments.extend(written.iter().map(|(name, ..)| name.clone()));
@@ -141,7 +138,7 @@ impl Housekeeper {
     }
 
     /// Which blocks go into which new segment: one per retention class, and one for each shard with much to write.
-    fn plan(&self, sealed_upto: u64, state: &State, root: &mut Root) -> Vec<(String, Vec<Work>)> {
+    fn plan(&mut self, sealed_upto: u64, state: &State) -> Vec<(String, Vec<Work>)> {
         let mut sets: BTreeMap<u32, Vec<Work>> = BTreeMap::new();
         let mut plan = Vec::new();
         for (key, shard) in self.shared.shards.all() {
@@ -157,13 +154,13 @@ impl Housekeeper {
             let bytes = runs.iter().map(|run| u64::from(run.entry.bytes)).sum();
             let work = Work { key, shard, runs, bytes };
             if bytes >= OWN_FILE_BYTES {
-                plan.push((root.name_object("segment"), vec![work]));
+                plan.push((self.root.name_object("segment"), vec![work]));
             } else {
                 let class = state.shards.get(&key.0).map_or(0, |shard| shard.class);
                 sets.entry(class).or_default().push(work);
             }
         }
-        plan.extend(sets.into_values().map(|works| (root.name_object("segment"), works)));
+        plan.extend(sets.into_values().map(|works| (self.root.name_object("segment"), works)));
         plan
     }
 
@@ -182,8 +179,8 @@ impl Housekeeper {
     }
 
     /// Deletes segments that no root will name.
-    fn give_up(&self, written: &[(String, Vec<Work>, Vec<SegmentRun>)]) {
-        for (name, ..) in written {
+    pub(super) fn give_up<'a>(&self, names: impl IntoIterator<Item = &'a String>) {
+        for name in names {
             if let Err(error) = self.shared.medium.delete_object(name) {
                 tracing::warn!(%error, segment = %name, "cannot delete an unneeded segment: the next start does");
             }

@@ -69,11 +69,11 @@ impl Housekeeper {
                     tracing::error!(segment = %name, "the segment is damaged: it is left as it is and not merged");
                     self.unmergeable.insert(name);
                 }
-                self.give_up_merge(merge);
+                self.give_up(merge.written());
                 Ok(false)
             }
             Err(error) => {
-                self.give_up_merge(merge);
+                self.give_up(merge.written());
                 Err(error)
             }
         }
@@ -221,14 +221,13 @@ impl Housekeeper {
         }
         Ok(())
     }
+}
 
-    fn give_up_merge(&self, merge: Merge) {
-        let open = merge.open.map(|(_, name, _)| name);
-        for name in merge.done.into_iter().map(|(name, _)| name).chain(open) {
-            if let Err(error) = self.shared.medium.delete_object(&name) {
-                tracing::warn!(%error, segment = %name, "cannot delete an unneeded segment: the next start does");
-            }
-        }
+impl Merge {
+    /// The segments that have been begun.
+    fn written(&self) -> impl Iterator<Item = &String> {
+        let open = self.open.as_ref().map(|(_, name, _)| name);
+        self.done.iter().map(|(name, _)| name).chain(open)
     }
 }
 

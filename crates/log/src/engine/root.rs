@@ -79,7 +79,8 @@ impl Root {
         self.segments.extend(later);
     }
 
-    /// A new object's name.
+    /// A new object's name. It is never given again by the root that counts, also when what it was for fails: a publication
+    /// that failed may be on the disk all the same, and what it names must not be written over or deleted.
     pub(crate) fn name_object(&mut self, kind: &str) -> String {
         let name = format!("{:016x}.{kind}", self.next_object);
         self.next_object += 1;
