@@ -57,8 +57,11 @@ fn two_failed_syncs_in_a_row_leave_what_the_manifest_names() {
                 rig.files.fail_sync_after(fails);
                 drop(rig.housekeeper.step());
                 rig.files.revive();
-                // What goes into which segment is another the next time.
+                // What goes into which segment is another the next time: by the classes of the last file that was sealed.
                 rig.commit(vec![Change::SetShardClass { shard: shards[0], class: 72 }]).expect("commits");
+                for _ in 0..6 {
+                    rig.append(&mut model, &shards, 1, 4000).expect("appends");
+                }
             }
             check_cuts(&rig, &model, &context);
             rig.check(&mut model);
