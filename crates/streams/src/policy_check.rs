@@ -139,7 +139,7 @@ pub(crate) fn check(text: &str, resource: &ResourceArn) -> Result<(), PolicyFlaw
 
 fn check_statement(members: &Map<String, Value>, at: &str, resource: &ResourceArn) -> Result<(), PolicyFlaw> {
     known(members, at, &["Sid", "Effect", "Principal", "Action", "Resource", "Condition"])?;
-    let place = |member: &str| format!("{at}.{member}");
+    let place = |member: &str| place(at, member);
     let effect = string(required(members, at, "Effect")?, &place("Effect"))?;
     one_of(effect, &place("Effect"), &["Allow", "Deny"])?;
     check_principal(required(members, at, "Principal")?, &place("Principal"))?;
@@ -219,7 +219,7 @@ fn check_action(action: &str, at: &str, resource: &ResourceArn) -> Result<(), Po
 
 fn check_condition(condition: &Value, at: &str) -> Result<(), PolicyFlaw> {
     for (operator, keys) in object(condition, at)? {
-        let at = format!("{at}.{}", shown(operator));
+        let at = place(at, operator);
         let plain = operator.strip_prefix("ForAnyValue:").or_else(|| operator.strip_prefix("ForAllValues:"));
         let plain = plain.unwrap_or(operator);
         let plain = plain.strip_suffix("IfExists").unwrap_or(plain);
@@ -227,7 +227,7 @@ fn check_condition(condition: &Value, at: &str) -> Result<(), PolicyFlaw> {
             one_of(plain, &at, OPERATORS)?;
         }
         for (key, values) in object(keys, &at)? {
-            let at = format!("{at}.{}", shown(key));
+            let at = place(&at, key);
             for (at, value) in one_or_more(values, &at, SCALARS)? {
                 if !(value.is_string() || value.is_boolean() || value.is_number()) {
                     return Err(flaw(at, PolicyProblem::Expected { what: SCALARS }));
@@ -249,8 +249,10 @@ fn shown(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
+/// Where a member is, by its name, of which as much is shown as a message has room for; one without a name is `""`.
 fn place(at: &str, member: &str) -> String {
-    if at.is_empty() { member.to_owned() } else { format!("{at}.{member}") }
+    let name = if member.is_empty() { "\"\"".to_owned() } else { shown(member) };
+    if at.is_empty() { name } else { format!("{at}.{name}") }
 }
 
 fn object<'a>(value: &'a Value, at: &str) -> Result<&'a Map<String, Value>, PolicyFlaw> {
@@ -275,7 +277,7 @@ fn required<'a>(members: &'a Map<String, Value>, at: &str, member: &str) -> Resu
 fn known(members: &Map<String, Value>, at: &str, names: &[&str]) -> Result<(), PolicyFlaw> {
     match members.keys().find(|member| !names.contains(&member.as_str())) {
         None => Ok(()),
-        Some(member) => Err(flaw(place(at, &shown(member)), PolicyProblem::Unknown)),
+        Some(member) => Err(flaw(place(at, member), PolicyProblem::Unknown)),
     }
 }
 
