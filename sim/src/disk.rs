@@ -2,7 +2,7 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rheos_log::files::sim::{SimFiles, Unsynced};
@@ -15,11 +15,10 @@ use crate::trace::{Trace, digest, trace};
 pub struct SimDisk(Arc<State>);
 
 struct State {
-    files: Mutex<SimFiles>,
+    files: SimFiles,
     trace: Trace,
-    /// Syncs until one fails; below zero: none does.
+    /// Syncs until all fail; below zero: none does.
     failing_sync: AtomicI64,
-    capacity: AtomicU64,
     /// Syncs say that they worked, and did nothing: a defect that the checker must notice.
     lies: AtomicBool,
     /// A crash takes the last write, though it was synced: another such defect.
@@ -34,34 +33,31 @@ impl SimDisk {
         let files = SimFiles::new();
         files.set_capacity(capacity);
         Self(Arc::new(State {
-            files: Mutex::new(files),
+            files,
             trace,
             failing_sync: AtomicI64::new(-1),
-            capacity: AtomicU64::new(capacity),
             lies: AtomicBool::new(false),
             forgets: AtomicBool::new(false),
             last_write: Mutex::default(),
         }))
     }
 
-    fn files(&self) -> SimFiles {
-        self.0.files.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn files(&self) -> &SimFiles {
+        &self.0.files
     }
 
     /// The power goes: the disk is what a power cut leaves, or all of it when only the process died.
     pub fn cut(&self, unsynced: Unsynced) {
         trace!(self.0.trace, "the disk after a crash: {unsynced:?}");
-        let after = self.files().crash(unsynced);
-        after.set_capacity(self.0.capacity.load(Relaxed));
-        after.ignore_syncs(self.0.lies.load(Relaxed));
+        self.files().lose_power(unsynced);
+        self.files().ignore_syncs(self.0.lies.load(Relaxed));
         if self.0.forgets.load(Relaxed) {
-            self.forget_last_write(&after);
+            self.forget_last_write();
         }
-        *self.0.files.lock().unwrap_or_else(PoisonError::into_inner) = after;
         self.0.failing_sync.store(-1, Relaxed);
     }
 
-    /// The sync after so many others fails, and every operation from it on, until [`Self::cut`].
+    /// After so many syncs that work all fail, and leave what was written readable and not durable ([`SimFiles::fail_syncs`]).
     pub fn fail_sync_after(&self, syncs: i64) {
         self.0.failing_sync.store(syncs, Relaxed);
     }
@@ -69,6 +65,7 @@ impl SimDisk {
     /// No sync fails any more.
     pub fn heal(&self) {
         self.0.failing_sync.store(-1, Relaxed);
+        self.files().revive();
     }
 
     /// From the change after so many others on everything fails, as in the middle of a power cut.
@@ -79,7 +76,6 @@ impl SimDisk {
 
     /// Another size.
     pub fn set_capacity(&self, bytes: u64) {
-        self.0.capacity.store(bytes, Relaxed);
         self.files().set_capacity(bytes);
     }
 
@@ -100,11 +96,11 @@ impl SimDisk {
         self.0.forgets.store(true, Relaxed);
     }
 
-    fn forget_last_write(&self, files: &SimFiles) {
+    fn forget_last_write(&self) {
         let last = self.0.last_write.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((name, offset, length)) = last else { return };
         // One that is gone has nothing to forget.
-        let Ok(file) = files.open(Path::new(&name)) else { return };
+        let Ok(file) = self.files().open(Path::new(&name)) else { return };
         let _forgotten = file.write_at(&vec![0; length], offset).and_then(|()| file.sync_data());
     }
 
@@ -112,17 +108,15 @@ impl SimDisk {
         self.0.trace.note(format_args!("disk: {event}"));
     }
 
-    fn syncs(&self) -> io::Result<()> {
+    /// Counts a sync that is about to be made, and has it fail if it is its turn.
+    fn count_sync(&self) {
         match self.0.failing_sync.load(Relaxed) {
-            left if left < 0 => Ok(()),
+            left if left < 0 => {}
             0 => {
                 self.note(format_args!("the sync fails"));
-                Err(io::Error::other("simulated failure of a sync"))
+                self.files().fail_syncs(true);
             }
-            left => {
-                self.0.failing_sync.store(left - 1, Relaxed);
-                Ok(())
-            }
+            left => self.0.failing_sync.store(left - 1, Relaxed),
         }
     }
 }
@@ -159,7 +153,7 @@ impl Files for SimDisk {
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.note(format_args!("sync {}", path.display()));
-        self.syncs()?;
+        self.count_sync();
         self.files().sync_dir(path)
     }
 
@@ -196,7 +190,7 @@ impl File for SimFile {
 
     fn sync_data(&self) -> io::Result<()> {
         self.disk.note(format_args!("sync {}", self.name));
-        self.disk.syncs()?;
+        self.disk.count_sync();
         self.file.sync_data()
     }
 

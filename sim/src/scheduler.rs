@@ -25,10 +25,10 @@ pub type Process = u64;
 /// The clients, and those who make trouble.
 pub const WORLD: Process = 0;
 
-/// After so long without work a log closes its last batch; its threads do the same.
-const IDLE_MS: u64 = 1_000;
+/// After so long without work a log closes its last batch.
+const IDLE_MS: u64 = Steps::IDLE.as_millis() as u64;
 /// How often the housekeeper looks by itself.
-const HOUSEKEEPING_MS: u64 = 5_000;
+const HOUSEKEEPING_MS: u64 = Steps::HOUSEKEEPING.as_millis() as u64;
 
 /// The scheduler. Clones are the same.
 #[derive(Clone)]

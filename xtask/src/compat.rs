@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use crate::marks::Marked;
-use crate::workspace::{cargo, is_ci, output, read, root, run as execute, target, works, write};
+use crate::workspace::{cargo, install, is_ci, read, root, run as execute, target, works, write};
 
 const DOCUMENT: &str = "docs/compatibility.md";
 
@@ -36,22 +36,16 @@ pub(crate) fn missing() -> Option<String> {
 
 /// That there is no Python, for whatever is written in it; installs it first where that is ours to do.
 pub(crate) fn no_python() -> Option<String> {
-    if !has_python() && is_ci() && is_root() {
-        // If this does not help, the check below says so.
-        works(Command::new("apt-get").args(["update", "-q"]));
-        works(Command::new("apt-get").args(["install", "-q", "-y", "python3", "python3-venv"]));
+    if !has_python() {
+        install(&["python3", "python3-venv"]);
     }
-    let install = "`apt-get install python3 python3-venv`";
-    (!has_python()).then(|| format!("Python 3.9 or newer with its venv module is not installed: {install}"))
+    let missing = "Python 3.9 or newer with its venv module is not installed: `apt-get install python3 python3-venv`";
+    (!has_python()).then(|| missing.to_owned())
 }
 
 fn has_python() -> bool {
     let check = "import sys, venv, ensurepip; assert sys.version_info >= (3, 9)";
     works(Command::new("python3").args(["-c", check]))
-}
-
-fn is_root() -> bool {
-    output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0")
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {

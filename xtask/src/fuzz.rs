@@ -15,7 +15,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::workspace::{cargo, is_ci, output, root, run as execute, target, works};
+use crate::workspace::{cargo, install, output, root, run as execute, target, works};
 use run::Ran;
 
 #[derive(clap::Args)]
@@ -63,10 +63,8 @@ struct Target {
 /// What is missing on this machine; installs it first where that is ours to do.
 pub(crate) fn missing() -> Option<String> {
     let has_compiler = || works(Command::new(std::env::var_os("CXX").unwrap_or_else(|| "c++".into())).arg("--version"));
-    if !has_compiler() && is_ci() && output(Command::new("id").arg("-u")).is_ok_and(|id| id.trim() == "0") {
-        // If this does not help, the check below says so.
-        works(Command::new("apt-get").args(["update", "-q"]));
-        works(Command::new("apt-get").args(["install", "-q", "-y", "g++"]));
+    if !has_compiler() {
+        install(&["g++"]);
     }
     let missing = "a C++ compiler is not installed, which libFuzzer is built with: `apt-get install g++`";
     (!has_compiler()).then(|| missing.to_owned())

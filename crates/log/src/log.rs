@@ -21,11 +21,11 @@ use tokio::sync::oneshot;
 /// A request is at most this large: what the API allows and what encoding adds.
 const MAX_APPEND_BYTES: usize = 32 << 20;
 /// How long the writer waits for work before it closes the last batch.
-const IDLE: Duration = Duration::from_secs(1);
+pub(crate) const IDLE: Duration = Duration::from_secs(1);
 /// How long a start is left in peace, unless a log file is full before.
 const FIRST_HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the housekeeper waits before it looks by itself, such as for a disk that has room again.
-const HOUSEKEEPING: Duration = Duration::from_secs(5);
+pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(5);
 /// Reads from files that may wait for a reader thread.
 const READS_WAITING: usize = 1024;
 /// How often a read looks again where its records lie, when they moved from the log to a segment under it.

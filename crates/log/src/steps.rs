@@ -6,7 +6,7 @@
 use crate::engine::Shared;
 use crate::engine::housekeeper::Housekeeper;
 use crate::engine::writer::{Fatal, Writer};
-use crate::log::ReadJob;
+use crate::log::{HOUSEKEEPING, IDLE, ReadJob};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
@@ -24,6 +24,11 @@ pub struct Steps {
 }
 
 impl Steps {
+    /// After so long without work the writer's thread does what [`Self::idle`] does.
+    pub const IDLE: Duration = IDLE;
+    /// The housekeeper's thread looks by itself as often.
+    pub const HOUSEKEEPING: Duration = HOUSEKEEPING;
+
     pub(crate) fn new(
         shared: Arc<Shared>,
         writer: Writer,
@@ -55,7 +60,7 @@ impl Steps {
         self.ended_if(written)
     }
 
-    /// The writer's step when nothing has come for a while.
+    /// The writer's step when nothing has come for [`Self::IDLE`].
     ///
     /// # Errors
     /// As for [`Self::write`].
@@ -82,7 +87,8 @@ impl Steps {
         self.is_over
     }
 
-    /// Whether somebody has asked for the housekeeper. It should also look by itself now and then.
+    /// Whether somebody has asked for the housekeeper. It should also look by itself every
+    /// [`Self::HOUSEKEEPING`].
     #[must_use]
     pub fn is_housekeeper_due(&self) -> bool {
         !self.is_over && self.shared.housekeeping.is_woken()
