@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 
 /// A request is at most this large: what the API allows and what encoding adds.
 const MAX_APPEND_BYTES: usize = 32 << 20;
@@ -26,8 +26,11 @@ pub(crate) const IDLE: Duration = Duration::from_secs(1);
 const FIRST_HOUSEKEEPING: Duration = Duration::from_millis(500);
 /// How long the housekeeper waits before it looks by itself, such as for a disk that has room again.
 pub(crate) const HOUSEKEEPING: Duration = Duration::from_secs(5);
-/// Reads from files that may wait for a reader thread.
-const READS_WAITING: usize = 1024;
+/// Reads from files that may wait.
+pub(crate) const READS_WAITING: usize = 1024;
+/// Reads from files whose bytes may be in memory and not with their callers yet. A read brings whole blocks, whatever its
+/// caller has room for, so this bounds what a thousand callers hold before any of them goes on.
+pub(crate) const READS_RUNNING: usize = 16;
 /// How often a read looks again where its records lie, when they moved from the log to a segment under it.
 const READ_TRIES: usize = 3;
 
@@ -165,11 +168,24 @@ enum Fetched {
     Failed(ReadError),
 }
 
+/// The way to the threads that read from files.
+struct Readers {
+    jobs: SyncSender<ReadJob>,
+    waiting: Semaphore,
+    running: Semaphore,
+}
+
+impl Readers {
+    fn new(jobs: SyncSender<ReadJob>) -> Self {
+        Self { jobs, waiting: Semaphore::new(READS_WAITING), running: Semaphore::new(READS_RUNNING) }
+    }
+}
+
 /// A log. Clones are the same log.
 #[derive(Clone)]
 pub struct Log {
     pub(crate) shared: Arc<Shared>,
-    readers: Arc<OnceLock<SyncSender<ReadJob>>>,
+    readers: Arc<OnceLock<Readers>>,
 }
 
 /// The steps of an opened log, for whoever drives them: threads ([`Opened::start`]), a test or the simulation.
@@ -204,7 +220,7 @@ impl Opened {
     pub fn into_steps(self) -> (Log, Steps) {
         let Self { log, writer, housekeeper } = self;
         let (sender, receiver) = sync_channel::<ReadJob>(READS_WAITING);
-        drop(log.readers.set(sender));
+        drop(log.readers.set(Readers::new(sender)));
         let steps = Steps::new(log.shared.clone(), writer, housekeeper, receiver);
         (log, steps)
     }
@@ -253,7 +269,7 @@ impl Opened {
             let receiver = receiver.clone();
             spawn.spawn("log-reader", Box::new(move || run_reader(&receiver)))?;
         }
-        drop(log.readers.set(sender));
+        drop(log.readers.set(Readers::new(sender)));
         Ok(log)
     }
 }
@@ -514,9 +530,13 @@ impl Log {
     /// Does `work`, which waits for files, on a reader's thread; here where there is none.
     async fn on_reader<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, ReadError> {
         let Some(readers) = self.readers.get() else { return Ok(work()) };
+        let waiting = readers.waiting.try_acquire().map_err(|_| ReadError::Overloaded)?;
+        // Until the caller has what was read. Never closed.
+        let _running = readers.running.acquire().await.map_err(|_| ReadError::Stopped)?;
+        drop(waiting);
         let (reply, receiver) = oneshot::channel();
         let job: ReadJob = Box::new(move || drop(reply.send(work())));
-        readers.try_send(job).map_err(|error| match error {
+        readers.jobs.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => ReadError::Overloaded,
             TrySendError::Disconnected(_) => ReadError::Stopped,
         })?;

@@ -1,9 +1,12 @@
 //! Waiting for records: nothing polls, and nobody is left waiting.
 
-use super::rig::{Model, Rig};
+use super::rig::{DIRECTORY, Model, Rig, SMALL, Seeded, options};
 use crate::files::sim::SimFiles;
-use crate::{Change, Log};
+use crate::log::{READS_RUNNING, READS_WAITING};
+use crate::medium::disk::Disk;
+use crate::{Change, Log, ReadError, open};
 use rheos_types::ShardKey;
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -71,4 +74,43 @@ fn the_end_of_a_shard_wakes_too() {
     assert!(closed.is_over() && dropped.is_over());
     assert!(Waiting::new(&watched, shards[0], 9).is_over(), "nothing comes any more");
     assert!(Waiting::new(&watched, shards[1], 0).is_over(), "nothing comes any more");
+}
+
+fn poll<F: Future>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+#[test]
+fn reads_from_files_that_nobody_has_taken_yet_are_few_however_many_wait() {
+    let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+    let shards = rig.open_shards(1);
+    for _ in 0..20 {
+        rig.append(&mut model, &shards, 4, 4 << 10).expect("appends");
+    }
+    let (files, clock) = (rig.files.clone(), rig.clock.clone());
+    drop(rig);
+    let disk = Disk::open(Arc::new(files), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("the disk opens");
+    let (log, mut steps) = open(Arc::new(disk), clock, options()).expect("the log opens").into_steps();
+    let read = || Box::pin(log.read(shards[0], 0, 1, 1));
+    let mut reads: Vec<_> = (0..READS_RUNNING + READS_WAITING).map(|_| read()).collect();
+    assert!(reads.iter_mut().all(|read| poll(read).is_pending()));
+    let Poll::Ready(refused) = poll(&mut read()) else { panic!("one more is refused at once") };
+    assert!(matches!(refused, Err(ReadError::Overloaded)));
+    while !reads.is_empty() {
+        // All of them are done and none is taken: the others have not begun.
+        assert_eq!(steps.reads_waiting(), READS_RUNNING.min(reads.len()));
+        while steps.reads_waiting() > 0 {
+            steps.read();
+        }
+        reads.retain_mut(|read| match poll(read) {
+            Poll::Ready(blocks) => {
+                assert_eq!(blocks.expect("reads")[0].first(), 0);
+                false
+            }
+            Poll::Pending => true,
+        });
+        for read in &mut reads {
+            assert!(poll(read).is_pending());
+        }
+    }
 }
