@@ -36,6 +36,8 @@ fn run(command: Command, out: Output) -> Outcome {
     match command {
         Command::Serve(args) => return commands::serve::run(args, &out),
         Command::Log(args) => return commands::log::run(args, &out),
+        Command::Backup(args) => return commands::backup::backup(&args, &out),
+        Command::Restore(args) => return commands::backup::restore(&args, &out),
         _ => {}
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -68,6 +70,11 @@ async fn client_command(command: Command, out: Output) -> Outcome {
         Command::Put(args) => commands::put::run(args, &out).await,
         Command::Tail(args) => commands::tail::run(args, &out).await,
         Command::Bench(args) => commands::bench::run(args, &out).await,
-        Command::Serve(_) | Command::Log(_) | Command::Demo(_) | Command::DemoApp(_) => Ok(()),
+        Command::Serve(_)
+        | Command::Log(_)
+        | Command::Backup(_)
+        | Command::Restore(_)
+        | Command::Demo(_)
+        | Command::DemoApp(_) => Ok(()),
     }
 }

@@ -253,6 +253,25 @@ impl Header {
         header
     }
 
+    /// How many blocks.
+    pub(crate) fn blocks(&self) -> usize {
+        self.blocks as usize
+    }
+
+    /// How many changes.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes as usize
+    }
+
+    pub(crate) fn changes_bytes(&self) -> usize {
+        self.changes_bytes as usize
+    }
+
+    /// CRC-32C of directory and changes.
+    pub(crate) fn meta_crc(&self) -> u32 {
+        self.meta_crc
+    }
+
     /// Reads a header from the first 128 of `bytes`.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> HeaderAt {
@@ -338,6 +357,13 @@ impl ParsedBatch {
             entries.push(entry);
         }
         (offset == data_end).then_some(Self { header, entries, bytes })
+    }
+
+    /// All its bytes as they would lie elsewhere. Only the header says where that is.
+    pub(crate) fn bytes_at(&self, place: Place) -> Vec<u8> {
+        let mut bytes = self.bytes.to_vec();
+        bytes[..HEADER].copy_from_slice(&Header { place, ..self.header }.encode());
+        bytes
     }
 
     /// All its bytes, as they lie in the log.

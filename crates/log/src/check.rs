@@ -2,11 +2,12 @@
 
 use crate::batch::ParsedBatch;
 use crate::engine::recovery::{Replay, newest_snapshot};
-use crate::engine::root::{Root, load_snapshot};
-use crate::engine::segment::{self, OpenedSegment};
+use crate::engine::root::Root;
 use crate::files::Files;
-use crate::medium::disk::{Disk, DiskObjects};
-use crate::medium::{Objects, OpenError};
+use crate::medium::OpenError;
+use crate::medium::disk::{CheckedLog, Disk, DiskObjects, unfinished};
+use crate::repair::{Lost, Plan, Survey};
+use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -27,19 +28,51 @@ pub struct CheckReport {
     pub snapshots: usize,
     /// Segments.
     pub segments: usize,
-    /// Records in them.
+    /// Records in them that can be read.
     pub segment_records: u64,
+    /// Keys of the catalog.
+    pub keys: usize,
+    /// Shards.
+    pub shards: usize,
+    /// Records of all shards that can be read, in segments or in the log.
+    pub records: u64,
+    /// Records that an earlier repair could not save, and said so.
+    pub known_lost: Vec<Lost>,
     /// What is wrong. Empty: all is well.
     pub findings: Vec<Finding>,
 }
 
 /// Something that is wrong.
-#[derive(Debug)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The file.
+    /// The file, as seen from the data directory.
     pub file: String,
+    /// Where in the file, if it is a place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
     /// What is wrong with it and what it means.
     pub what: String,
+}
+
+impl Finding {
+    pub(crate) fn of(file: &str, what: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), offset: None, what: what.into() }
+    }
+
+    pub(crate) fn at(file: &str, offset: u64, what: impl Into<String>) -> Self {
+        Self { offset: Some(offset), ..Self::of(file, what) }
+    }
+}
+
+/// How far something long has come.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// What is being read or written.
+    pub doing: &'static str,
+    /// Bytes done.
+    pub done_bytes: u64,
+    /// Bytes in all.
+    pub total_bytes: u64,
 }
 
 /// Reads everything in `directory` and verifies every checksum. Changes nothing. The directory must not be in use.
@@ -48,97 +81,108 @@ pub struct Finding {
 /// If the check itself cannot be made: the directory is in use, absent, or of a newer version. What is damaged is in the
 /// report.
 pub fn check(files: &Arc<dyn Files>, directory: &Path) -> Result<CheckReport, OpenError> {
+    check_with(files, directory, &mut |_| {})
+}
+
+/// The same, telling `progress` how far it has come.
+///
+/// # Errors
+/// As for [`check`].
+pub fn check_with(
+    files: &Arc<dyn Files>,
+    directory: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, OpenError> {
+    let _lock = lock(&**files, directory)?;
+    check_locked(files, directory, progress)
+}
+
+/// Keeps every other process out of a directory that is there.
+pub(crate) fn lock(files: &dyn Files, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    // Without a manifest and without log files there is nothing to look into, and no lock file is left behind.
+    let logs = directory.join("log");
+    let has_log = files.list(&logs).is_ok_and(|names| !names.is_empty());
+    if !has_log && files.open_read(&directory.join("MANIFEST")).is_err() {
+        return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
+    }
+    let path = directory.join("LOCK");
+    let locked = files.lock(&path).map_err(|source| OpenError::Io {
+        what: "cannot lock",
+        file: path.display().to_string(),
+        source,
+    })?;
+    locked.ok_or_else(|| OpenError::Locked { path: path.display().to_string() })
+}
+
+pub(crate) fn check_locked(
+    files: &Arc<dyn Files>,
+    directory: &Path,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
+    if let Some(begun) = unfinished::read(&**files, directory).map_err(|source| OpenError::Io {
+        what: "cannot read",
+        file: directory.join("UNFINISHED").display().to_string(),
+        source,
+    })? {
+        let command = if begun.starts_with(unfinished::RESTORE) { "rheos restore" } else { "rheos log repair" };
+        let what = format!("a `{command}` was interrupted: run it again, it finishes");
+        report.findings.push(Finding::of("UNFINISHED", what));
+    }
+    let mut survey = Survey::take(files, directory, progress)?;
+    let opening = opening(files, directory)?;
+    let mut plan = Plan::make(&mut survey, files, directory, &mut |_| Ok(()))?;
+    match opening {
+        Ok(log) => {
+            report.log_files = log.log_files;
+            report.batches = log.batches;
+            report.torn = log.torn;
+        }
+        Err(finding) => plan.add(finding),
+    }
+    report.findings.extend(plan.findings().iter().cloned());
+    report.generation = survey.generation;
+    report.snapshots = survey.snapshots;
+    report.segments = survey.segments.len();
+    report.segment_records = survey
+        .segments
+        .iter()
+        .flat_map(|segment| &segment.runs)
+        .flat_map(|run| &run.readable)
+        .map(|(first, next)| next - first)
+        .sum();
+    plan.describe(&mut report);
+    Ok(report)
+}
+
+/// Reads the log as a start does: what would refuse it.
+pub(crate) fn opening(files: &Arc<dyn Files>, directory: &Path) -> Result<Result<CheckedLog, Finding>, OpenError> {
     let objects = DiskObjects::new(files.clone(), directory);
-    let mut decoded = Ok(Root::default());
     // Replayed as a start would, so that the check finds what a start refuses. Without a root or a snapshot to begin with
-    // there is nothing to replay onto: that is what is found then.
+    // there is nothing to replay onto: that is found by others.
     let mut replay = None;
-    let log = Disk::check(&**files, directory, |root| {
-        decoded = Root::decode(root);
-        let covered = decoded.as_ref().map_or(u64::MAX - 1, Root::covered_upto);
-        let begun = decoded.as_ref().ok().and_then(|root| Some((newest_snapshot(&objects, root).ok()?, root)));
+    let opening = Disk::check(&**files, directory, |root| {
+        let root = Root::decode(root).ok();
+        let covered = root.as_ref().map_or(u64::MAX - 1, Root::covered_upto);
+        let begun = root.and_then(|root| Some((newest_snapshot(&objects, &root).ok()?, root)));
         replay = begun.map(|(snapshot, root)| Replay::new(snapshot, root.flushed_upto));
         (covered, |batch: &ParsedBatch, location| {
             replay.as_mut().map_or(Ok(()), |replay| replay.batch(batch, location))
         })
     });
-    let log = log.and_then(|log| replay.map_or(Ok(()), |replay| replay.check_end()).map(|()| log));
-    match log {
-        Ok(log) => {
-            report.generation = log.generation;
-            report.log_files = log.log_files;
-            report.batches = log.batches;
-            report.last_batch = log.last_batch;
-            report.torn = log.torn;
-        }
+    let opening = opening.and_then(|log| replay.map_or(Ok(()), |replay| replay.check_end()).map(|()| log));
+    match opening {
+        Ok(log) => Ok(Ok(log)),
         Err(OpenError::Corrupt { file, offset, what }) => {
-            report.findings.push(Finding { file, what: format!("damaged at offset {offset}: {what}") });
+            Ok(Err(Finding::at(&relative(&file, directory), offset, what)))
         }
-        Err(OpenError::Missing { file }) if !file.ends_with("MANIFEST") => {
-            report.findings.push(Finding { file, what: "missing, although the manifest names it".to_owned() });
+        Err(OpenError::Missing { file }) => {
+            Ok(Err(Finding::of(&relative(&file, directory), "missing, although the manifest names it")))
         }
-        Err(error) => return Err(error),
+        Err(error) => Err(error),
     }
-    let root = match decoded {
-        Ok(root) => root,
-        Err(OpenError::Corrupt { file, what, .. }) => {
-            report.findings.push(Finding { file, what });
-            return Ok(report);
-        }
-        Err(error) => return Err(error),
-    };
-    for snapshot in &root.snapshots {
-        match load_snapshot(&objects, snapshot) {
-            Ok(_) => report.snapshots += 1,
-            Err(error @ OpenError::Newer { .. }) => return Err(error),
-            Err(error) => report.findings.push(Finding { file: object(&snapshot.name), what: error.to_string() }),
-        }
-    }
-    for name in &root.segments {
-        report.segments += 1;
-        if let Err(error) = check_segment(&objects, name, &mut report)? {
-            report.findings.push(Finding { file: object(name), what: error.to_string() });
-        }
-    }
-    Ok(report)
 }
 
-fn object(name: &str) -> String {
-    format!("objects/{name}")
-}
-
-fn check_segment(
-    objects: &dyn Objects,
-    name: &str,
-    report: &mut CheckReport,
-) -> Result<Result<(), std::io::Error>, OpenError> {
-    let directory = match segment::open(objects, name) {
-        Ok(OpenedSegment::Read(directory)) => directory,
-        Ok(OpenedSegment::Newer { format }) => {
-            return Err(OpenError::Newer { file: object(name), format: u32::from(format), features: 0 });
-        }
-        Err(error) => return Ok(Err(error)),
-    };
-    if directory.rebuilt {
-        let what = "its directory is damaged; its records were found without it".to_owned();
-        report.findings.push(Finding { file: object(name), what });
-    }
-    for run in directory.runs {
-        report.segment_records += run.next - run.first;
-        match run.verify(objects) {
-            Ok(damages) => report.findings.extend(damages.into_iter().map(|damage| Finding {
-                file: object(name),
-                what: format!(
-                    "damaged at offset {}: positions {} to {} of shard {} cannot be read",
-                    damage.offset,
-                    damage.first,
-                    damage.next - 1,
-                    run.shard
-                ),
-            })),
-            Err(error) => return Ok(Err(error)),
-        }
-    }
-    Ok(Ok(()))
+fn relative(file: &str, directory: &Path) -> String {
+    Path::new(file).strip_prefix(directory).map_or_else(|_| file.to_owned(), |path| path.display().to_string())
 }

@@ -15,6 +15,7 @@
 //!
 //! Nothing here knows what a stream is, and nothing above knows what a file is.
 
+mod backup;
 mod batch;
 mod change;
 mod check;
@@ -26,6 +27,7 @@ pub mod fuzz;
 mod log;
 pub mod medium;
 mod record;
+mod repair;
 mod start;
 mod state;
 mod steps;
@@ -33,13 +35,15 @@ mod steps;
 #[cfg(test)]
 mod tests;
 
+pub use backup::{Backup, BackupError, Restored, backup, restore};
 pub use batch::{ALIGN, Batch, FORMAT, Header, HeaderAt, ParsedBatch, Place};
 pub use change::{Change, Condition, Conflict, Key, Transaction, Versioned};
-pub use check::{CheckReport, Finding, check};
+pub use check::{CheckReport, Finding, Progress, check, check_with};
 pub use engine::housekeeper::Housekeeper;
 pub use engine::writer::{Fatal, Writer};
 pub use log::{Appended, Log, LogError, Observer, Opened, Options, ReadError, ShardInfo, Spawn, open};
 pub use medium::OpenError;
 pub use record::{Block, RecordFlags, RecordRef, Run, RunBuilder};
+pub use repair::{Consistent, Cut, Kept, Lost, Plan, Repair, RepairError, Repaired};
 pub use start::{SystemThreads, memory_log, open_disk};
 pub use steps::Steps;

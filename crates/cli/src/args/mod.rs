@@ -15,7 +15,7 @@ pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
 pub(crate) use consumer::{ConsumerCommand, DescribeConsumer, ListConsumers, RegisterConsumer, RemoveConsumer};
 pub(crate) use demo::{Application, ApplicationKind, Demo};
 pub(crate) use records::{Put, Tail};
-pub(crate) use serve::{Limits, LogCommand, LogFormat, Serve};
+pub(crate) use serve::{Backup, Limits, LogCheck, LogCommand, LogFormat, LogRepair, Restore, Serve};
 pub(crate) use stream::{Create, Describe, List, Listing, Remove, Scale, StreamCommand};
 
 const AFTER_HELP: &str = "\
@@ -87,9 +87,13 @@ pub(crate) enum Command {
     /// Measure a service.
     #[command(subcommand)]
     Bench(BenchCommand),
-    /// Look into a data directory.
+    /// Check and repair a data directory.
     #[command(subcommand)]
     Log(LogCommand),
+    /// Copy a data directory while its server runs.
+    Backup(Backup),
+    /// Make a data directory of a backup.
+    Restore(Restore),
     /// One of the demo's three applications, on its own.
     #[command(hide = true)]
     DemoApp(Application),

@@ -116,6 +116,82 @@ pub(crate) enum LogFormat {
 pub(crate) enum LogCommand {
     /// Read a whole data directory, verify every checksum and report; changes nothing.
     Check(LogCheck),
+    /// Make a damaged data directory one that opens and serves everything that can be read; says first what is lost.
+    Repair(LogRepair),
+}
+
+const REPAIR_HELP: &str = "\
+Examples:
+  rheos log check  --data-dir rheos-data             what is wrong
+  rheos log repair --data-dir rheos-data             says what would be lost, and asks
+  rheos log repair --data-dir rheos-data --dry-run   says it, and changes nothing
+  rheos log repair --data-dir rheos-data --yes       for scripts
+
+The server must not be running. The old bytes of every file that counts no more are kept in
+DIR/repaired-<time>; what could not be saved is written down in DIR/LOST. A repair that was
+interrupted is finished by running it again. A healthy directory is left alone.
+
+Exit codes: 0 repaired, or nothing to do   1 not repaired   2 nobody could be asked";
+
+/// Which data directory to repair.
+#[derive(Args, Debug)]
+#[command(after_long_help = REPAIR_HELP)]
+pub(crate) struct LogRepair {
+    /// The data directory of a server that is not running.
+    #[arg(long, value_name = "DIR", default_value = "rheos-data")]
+    pub(crate) data_dir: PathBuf,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Say what a repair would do, and change nothing.
+    #[arg(long, conflicts_with = "yes")]
+    pub(crate) dry_run: bool,
+}
+
+const BACKUP_HELP: &str = "\
+Examples:
+  rheos backup rheos-data /backup/rheos     the server may be running, and writing
+  rheos backup rheos-data /backup/rheos     again: copies only what is new
+  rheos restore /backup/rheos new-data      then: rheos serve --data-dir new-data
+
+Every record that was acknowledged before the backup began is in it, once and in order.
+The backup has the keys of the directory (encryption-key.json, root-credentials.json) in it:
+keep it as safe as the directory itself. There is no backup until the file BACKUP is there.
+
+Exit codes: 0 done   1 failed, or what was copied is damaged";
+
+/// What to copy, and to where.
+#[derive(Args, Debug)]
+#[command(after_long_help = BACKUP_HELP)]
+pub(crate) struct Backup {
+    /// The data directory.
+    #[arg(value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    /// The directory of the backup: new, or that of an earlier backup of the same data directory.
+    #[arg(value_name = "DEST")]
+    pub(crate) target: PathBuf,
+}
+
+const RESTORE_HELP: &str = "\
+Examples:
+  rheos restore /backup/rheos new-data      then: rheos serve --data-dir new-data
+
+Verifies every byte before it says yes. The target must not be there, or be empty. Interrupted,
+it says so in the file UNFINISHED, is not opened by a server, and begins anew when it is run again.
+The restored log has an id of its own: its files and those of the original never mix.
+
+Exit codes: 0 done   1 failed, or the backup is damaged";
+
+/// Which backup, and to where.
+#[derive(Args, Debug)]
+#[command(after_long_help = RESTORE_HELP)]
+pub(crate) struct Restore {
+    /// The directory of the backup.
+    #[arg(value_name = "SRC")]
+    pub(crate) source: PathBuf,
+    /// The new data directory.
+    #[arg(value_name = "DIR")]
+    pub(crate) target: PathBuf,
 }
 
 /// Which data directory.

@@ -1,5 +1,6 @@
 //! One module for each verb.
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod consumer;
 pub(crate) mod demo;

@@ -17,7 +17,7 @@ const SNAPSHOT_HEAD: usize = 32;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Root {
-    format: u32,
+    pub(crate) format: u32,
     /// Segments hold every record of the batches up to this one.
     pub(crate) flushed_upto: u64,
     /// The newest snapshot, and the one before in case the newest cannot be read.
@@ -101,6 +101,13 @@ pub(crate) fn encode_snapshot(state: &State) -> Vec<u8> {
     bytes.extend_from_slice(&crc.to_le_bytes());
     bytes.extend_from_slice(&body);
     bytes
+}
+
+/// The last batch in a snapshot that nothing names; `None` if it cannot be read.
+pub(crate) fn snapshot_batch(objects: &dyn Objects, name: &str) -> Option<u64> {
+    let length = objects.object_len(name).ok()?;
+    let body = length.checked_sub(SNAPSHOT_HEAD as u64)?.min(8) as usize;
+    Reader(&objects.read_object(name, SNAPSHOT_HEAD as u64, body).ok()?).u64()
 }
 
 /// Reads a snapshot.

@@ -221,7 +221,8 @@ fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Vec<Segm
             break;
         }
         match runs.last_mut() {
-            Some(run) if run.shard == block.entry.shard && run.next <= block.entry.first => {
+            // Behind a gap another run begins, so that what cannot be read is named exactly.
+            Some(run) if run.shard == block.entry.shard && run.next == block.entry.first => {
                 run.next = block.next();
                 run.last_time_ms = block.time_ms;
                 run.bytes = end - run.offset;
@@ -377,24 +378,14 @@ impl SegmentRun {
         Ok(self.next)
     }
 
-    /// Verifies every block: what is damaged.
-    pub(crate) fn verify(&self, objects: &dyn Objects) -> io::Result<Vec<Damage>> {
-        let mut damages = Vec::new();
-        let mut position = self.first;
-        while position < self.next {
-            match self.read(objects, position, usize::MAX, 1 << 20) {
-                Ok(blocks) => match blocks.last() {
-                    Some(last) => position = last.first() + u64::from(last.count()),
-                    None => break,
-                },
-                Err(SegmentError::Damaged(damage)) => {
-                    position = damage.next;
-                    damages.push(damage);
-                }
-                Err(SegmentError::Io(error)) => return Err(error),
-            }
-        }
-        Ok(damages)
+    /// Where its first block begins in the file.
+    pub(crate) fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Bytes of its blocks with their headers.
+    pub(crate) fn len_bytes(&self) -> u64 {
+        self.bytes
     }
 
     fn index(&self, objects: &dyn Objects) -> io::Result<Index> {

@@ -19,6 +19,10 @@ pub trait Files: Send + Sync + 'static {
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for reading alone: of what somebody else may own, such as a backup on a read-only disk.
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
     /// Makes a new, empty file, for the owner alone; one that exists is an error.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Renames a file, replacing the target. Durable once the directory is synced.

@@ -41,6 +41,10 @@ impl Files for SystemFiles {
         Ok(Arc::new(SystemFile(fs::OpenOptions::new().read(true).write(true).open(path)?)))
     }
 
+    fn open_read(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(SystemFile(fs::File::open(path)?)))
+    }
+
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
         let mut options = fs::OpenOptions::new();
         Ok(Arc::new(SystemFile(options.read(true).write(true).create_new(true).mode(0o600).open(path)?)))

@@ -181,6 +181,14 @@ pub enum OpenError {
         /// The file.
         file: String,
     },
+    /// Something was being done to the directory and did not come to its end, or it is not there to be opened.
+    #[error("{file}: {what}")]
+    Unfinished {
+        /// The file that says so.
+        file: String,
+        /// What it is, and what to do.
+        what: String,
+    },
     /// The operating system refused.
     #[error("{what} {file}")]
     Io {

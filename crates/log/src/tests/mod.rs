@@ -1,5 +1,6 @@
 //! Tests of the engine as a whole, each named for the rule that it holds (`docs/durability.md` lists the failures).
 
+mod backup;
 mod conformance;
 mod corruption;
 mod crash;
@@ -8,5 +9,6 @@ mod growth;
 mod housekeeping;
 mod images;
 mod rig;
+mod rot;
 mod rules;
 mod waiting;

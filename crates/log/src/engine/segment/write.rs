@@ -24,16 +24,21 @@ pub(crate) struct SegmentBuilder {
 
 impl SegmentBuilder {
     pub(crate) fn create(medium: &dyn Medium, name: &str) -> io::Result<Self> {
+        Ok(Self::into_object(medium.create_object(name)?, name))
+    }
+
+    /// The same, into an object that has been begun.
+    pub(crate) fn into_object(object: Box<dyn ObjectWriter>, name: &str) -> Self {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + BLOCK_HEADER);
         encode_head(&mut buffer);
-        Ok(Self {
-            object: medium.create_object(name)?,
+        Self {
+            object,
             segment: name.to_owned(),
             buffer,
             offset: HEAD as u64,
             runs: Vec::new(),
             placeholder: Arc::new(Segment { name: name.to_owned(), bytes: 0 }),
-        })
+        }
     }
 
     /// Adds a block. Its records have been verified against `entry.crc`, or come from memory.
@@ -41,7 +46,8 @@ impl SegmentBuilder {
         let header = BlockHeader { entry, time_ms };
         let at = IndexEntry { position: entry.first, time_ms, offset: self.offset };
         match self.runs.last_mut() {
-            Some((run, index)) if run.shard == entry.shard => {
+            // A run has no gaps: behind one, which only a repair leaves, another run begins.
+            Some((run, index)) if run.shard == entry.shard && run.next == entry.first => {
                 run.next = header.next();
                 run.last_time_ms = time_ms;
                 run.bytes += header.stride();

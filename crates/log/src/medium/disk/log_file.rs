@@ -10,22 +10,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where the first batch of a file begins.
-pub(super) const FIRST_BATCH: u64 = ALIGN as u64;
+pub(crate) const FIRST_BATCH: u64 = ALIGN as u64;
 const MAGIC: u64 = u64::from_le_bytes(*b"RHEOSLOG");
 const LENGTH: usize = 64;
 
 /// The directory of the log files.
-pub(super) fn directory(data: &Path) -> PathBuf {
+pub(crate) fn directory(data: &Path) -> PathBuf {
     data.join("log")
 }
 
 /// The path of log file `id`.
-pub(super) fn path(data: &Path, id: u64) -> PathBuf {
+pub(crate) fn path(data: &Path, id: u64) -> PathBuf {
     directory(data).join(format!("{id:016x}.log"))
 }
 
 /// Writes the naming page; not synced.
-pub(super) fn write_name(file: &dyn File, log_id: u128, id: u64) -> io::Result<()> {
+pub(crate) fn write_name(file: &dyn File, log_id: u128, id: u64) -> io::Result<()> {
     let mut page = Vec::with_capacity(ALIGN);
     page.extend_from_slice(&MAGIC.to_le_bytes());
     page.extend_from_slice(&FORMAT.to_le_bytes());
@@ -40,7 +40,7 @@ pub(super) fn write_name(file: &dyn File, log_id: u128, id: u64) -> io::Result<(
 }
 
 /// Opens a file that the manifest lists and checks that it is the one.
-pub(super) fn open(
+pub(crate) fn open(
     files: &dyn Files,
     data: &Path,
     log_id: u128,
@@ -78,7 +78,7 @@ pub(super) fn open(
     Ok(file)
 }
 
-fn decode(page: &[u8]) -> Option<(u16, u128, u64)> {
+pub(crate) fn decode(page: &[u8]) -> Option<(u16, u128, u64)> {
     let (body, crc) = page.get(..LENGTH)?.split_at(LENGTH - 4);
     let mut reader = Reader(body);
     let magic = reader.u64()?;

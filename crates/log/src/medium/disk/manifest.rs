@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::Path;
 
-const NAME: &str = "MANIFEST";
+pub(crate) const NAME: &str = "MANIFEST";
 const NEW_NAME: &str = "MANIFEST.new";
 const MAGIC: &str = "rheos-manifest ";
 const FORMAT: u32 = 1;
@@ -24,36 +24,36 @@ const MAX_BYTES: u64 = 64 << 20;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Manifest {
+pub(crate) struct Manifest {
     /// A random number that tells this log from every other.
     #[serde(with = "hex_u128")]
-    pub(super) log_id: u128,
+    pub(crate) log_id: u128,
     /// How often the log has been opened.
-    pub(super) generation: u64,
+    pub(crate) generation: u64,
     /// The id of the next log file.
-    pub(super) next_file_id: u64,
+    pub(crate) next_file_id: u64,
     /// Log files in the order of their use.
-    pub(super) log_files: Vec<LogFileRef>,
+    pub(crate) log_files: Vec<LogFileRef>,
     /// The engine's root.
     #[serde(skip)]
-    pub(super) root: Option<Bytes>,
+    pub(crate) root: Option<Bytes>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LogFileRef {
-    pub(super) id: u64,
-    pub(super) bytes: u64,
+pub(crate) struct LogFileRef {
+    pub(crate) id: u64,
+    pub(crate) bytes: u64,
 }
 
 mod hex_u128 {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(value: &u128, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&format!("{value:032x}"))
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u128, D::Error> {
         let text = String::deserialize(deserializer)?;
         u128::from_str_radix(&text, 16).map_err(D::Error::custom)
     }
@@ -61,7 +61,7 @@ mod hex_u128 {
 
 impl Manifest {
     /// Reads the manifest of `directory`; `None` if there is none.
-    pub(super) fn load(files: &dyn Files, directory: &Path) -> Result<Option<Self>, OpenError> {
+    pub(crate) fn load(files: &dyn Files, directory: &Path) -> Result<Option<Self>, OpenError> {
         let path = directory.join(NAME);
         let name = path.display().to_string();
         let io_error = |source| OpenError::Io { what: "cannot read", file: name.clone(), source };
@@ -99,7 +99,7 @@ impl Manifest {
     }
 
     /// Replaces the manifest of `directory`, durably.
-    pub(super) fn store(&self, files: &dyn Files, directory: &Path) -> io::Result<()> {
+    pub(crate) fn store(&self, files: &dyn Files, directory: &Path) -> io::Result<()> {
         let mut bytes = format!("{MAGIC}{FORMAT}\n{}\n", serde_json::to_string(self)?).into_bytes();
         bytes.extend_from_slice(self.root.as_deref().unwrap_or_default());
         bytes.push(b'\n');

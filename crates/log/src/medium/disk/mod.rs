@@ -6,10 +6,11 @@
 
 #[cfg(feature = "fuzz")]
 pub(crate) mod fuzz;
-mod log_file;
-mod manifest;
+pub(crate) mod log_file;
+pub(crate) mod manifest;
 mod objects;
 mod scan;
+pub(crate) mod unfinished;
 
 pub use objects::DiskObjects;
 
@@ -34,7 +35,7 @@ pub struct DiskOptions {
 
 /// The first log file of a new log is small, so that starting never waits.
 const FIRST_FILE_BYTES: u64 = 4 << 20;
-const LARGEST_FILE_BYTES: u64 = 64 << 20;
+pub(crate) const LARGEST_FILE_BYTES: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
 /// Files that may wait to be used.
 const MAX_SPARES: usize = 2;
@@ -104,6 +105,7 @@ impl Disk {
         let lock_path = directory.join("LOCK");
         let lock = files.lock(&lock_path).map_err(io_error("cannot lock"))?;
         let lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
+        unfinished::refuse(&*files, directory)?;
         let free = files.free_bytes(directory).map_err(io_error("cannot measure the free space of"))?;
         let log_file_bytes = options
             .log_file_bytes
@@ -148,8 +150,8 @@ impl Disk {
         Ok(disk)
     }
 
-    /// Reads the whole log without changing anything. `prepare` says of the root up to which batch snapshots and segments
-    /// hold everything, and what looks at the batches after that one.
+    /// Reads the whole log without changing anything; the caller holds the lock. `prepare` says of the
+    /// root up to which batch snapshots and segments hold everything, and what looks at the batches after that one.
     ///
     /// # Errors
     /// As for opening.
@@ -158,16 +160,8 @@ impl Disk {
         directory: &Path,
         prepare: impl FnOnce(Option<&Bytes>) -> (u64, V),
     ) -> Result<CheckedLog, OpenError> {
-        let lock_path = directory.join("LOCK");
-        let name = directory.display().to_string();
         let missing = || OpenError::Missing { file: directory.join("MANIFEST").display().to_string() };
         let manifest = Manifest::load(files, directory)?.ok_or_else(missing)?;
-        let lock = files.lock(&lock_path).map_err(|source| OpenError::Io {
-            what: "cannot lock",
-            file: name.clone(),
-            source,
-        })?;
-        let _lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
         let mut batches = 0;
         let (covered, mut visit) = prepare(manifest.root.as_ref());
         let end = scan::scan(files, directory, &manifest, covered, &mut |batch, location| {

@@ -24,7 +24,7 @@ impl DiskObjects {
         Self { files, directory: data.join("objects") }
     }
 
-    pub(super) fn create_directory(&self) -> io::Result<()> {
+    pub(crate) fn create_directory(&self) -> io::Result<()> {
         self.files.create_dir(&self.directory)
     }
 
@@ -34,7 +34,7 @@ impl DiskObjects {
         names.iter().filter(|name| name.ends_with(UNFINISHED)).try_for_each(|name| self.delete(name))
     }
 
-    pub(super) fn create(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
+    pub(crate) fn create(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {
         let unfinished = format!("{name}{UNFINISHED}");
         self.delete(&unfinished)?;
         let file = self.files.create(&self.directory.join(&unfinished))?;
@@ -49,7 +49,7 @@ impl DiskObjects {
         }))
     }
 
-    pub(super) fn delete(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn delete(&self, name: &str) -> io::Result<()> {
         match self.files.remove(&self.directory.join(name)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             Ok(()) | Err(_) => Ok(()),

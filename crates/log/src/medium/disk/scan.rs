@@ -201,6 +201,9 @@ impl Scanner<'_> {
                 continue;
             }
             if header.number > last + 1 && last > 0 {
+                // A file between in which no batch begins is where it should be.
+                let (at, offset) = if later > index + 1 { (index + 1, FIRST_BATCH) } else { (index, offset) };
+                let corrupt = |what| OpenError::Corrupt { file: self.files[at].0.clone(), offset, what };
                 return Err(corrupt(format!(
                     "no readable batch, but batch {} follows in {}, so that batch {} had been acknowledged",
                     header.number,

@@ -1,0 +1,67 @@
+//! The file that says that a data directory is being repaired or restored. While it is there nobody opens the directory:
+//! what an interrupted repair or restore leaves never passes for a whole.
+
+use super::super::OpenError;
+use crate::files::{Files, read_exact_at};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The name of the file.
+const NAME: &str = "UNFINISHED";
+/// The file in a backup that says that it is one, and whole.
+pub(crate) const BACKUP: &str = "BACKUP";
+const MAX_BYTES: u64 = 4096;
+
+fn path(directory: &Path) -> PathBuf {
+    directory.join(NAME)
+}
+
+/// What is unfinished in `directory`: the text that [`begin`] was given.
+pub(crate) fn read(files: &dyn Files, directory: &Path) -> io::Result<Option<String>> {
+    let file = match files.open_read(&path(directory)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let length = file.len_bytes()?.min(MAX_BYTES);
+    Ok(Some(String::from_utf8_lossy(&read_exact_at(&*file, 0, length as usize)?).into_owned()))
+}
+
+/// Says that `what` has begun, durably.
+pub(crate) fn begin(files: &dyn Files, directory: &Path, what: &str) -> io::Result<()> {
+    let file = files.create(&path(directory))?;
+    file.write_at(what.as_bytes(), 0)?;
+    file.sync_data()?;
+    files.sync_dir(directory)
+}
+
+/// Says that it is done, durably.
+pub(crate) fn end(files: &dyn Files, directory: &Path) -> io::Result<()> {
+    files.remove(&path(directory))?;
+    files.sync_dir(directory)
+}
+
+/// Refuses a directory in which something is unfinished, and a backup.
+pub(super) fn refuse(files: &dyn Files, directory: &Path) -> Result<(), OpenError> {
+    let file = path(directory).display().to_string();
+    let io_error = |source| OpenError::Io { what: "cannot read", file: file.clone(), source };
+    if let Some(what) = read(files, directory).map_err(io_error)? {
+        // The file may have been cut off in its first moment: whatever it says, it is there.
+        let command = if what.starts_with(RESTORE) { "rheos restore" } else { "rheos log repair" };
+        let what = format!("a {command} of this directory was interrupted: run `{command}` again, it finishes");
+        return Err(OpenError::Unfinished { file, what });
+    }
+    match files.open_read(&directory.join(BACKUP)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(io_error(error)),
+        Ok(_) => {
+            let what = "this is a backup, which is not opened: `rheos restore` makes a data directory of it".to_owned();
+            Err(OpenError::Unfinished { file: directory.join(BACKUP).display().to_string(), what })
+        }
+    }
+}
+
+/// What the file of a restore begins with.
+pub(crate) const RESTORE: &str = "restore";
+/// What the file of a repair begins with; the name of the directory that keeps the old files follows.
+pub(crate) const REPAIR: &str = "repair ";

@@ -1,0 +1,255 @@
+//! Backups under load: whatever was acknowledged before a backup began is in it, once and in order; and what is
+//! interrupted or damaged never passes for whole.
+
+use super::rig::{DIRECTORY, ManualClock, Rig, Seeded, now, options};
+use crate::files::sim::{SimFiles, Unsynced};
+use crate::files::{Files, SystemFiles};
+use crate::medium::disk::{Disk, DiskOptions};
+use crate::{BackupError, Change, Key, Log, OpenError, RecordFlags, RunBuilder, SystemThreads, Transaction, open};
+use crate::{Options, backup, check, restore};
+use rheos_types::ShardKey;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+const PRODUCERS: u64 = 3;
+const BACKUPS: usize = 6;
+/// Small enough for log files to be used again, and segments to be written, all the time.
+const FILES: DiskOptions = DiskOptions { log_file_bytes: Some(256 << 10) };
+
+fn open_directory(files: &Arc<dyn Files>, directory: &Path) -> Result<crate::Opened, OpenError> {
+    let disk = Disk::open(files.clone(), directory, FILES, &Seeded::new(3))?;
+    open(Arc::new(disk), Arc::new(ManualClock::default()), Options { tail_bytes: 256 << 10, ..options() })
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn commit(log: &Log, changes: Vec<Change>) {
+    wait(log.commit(vec![Transaction { changes, ..Transaction::default() }])).expect("done")[0]
+        .as_ref()
+        .expect("no conflict");
+}
+
+/// Appends to shard after shard, each closed after a while, until it is told to stop. `acknowledged` counts.
+fn produce(log: &Log, producer: u64, shards: &[AtomicU64], stop: &AtomicBool) {
+    for (at, acknowledged) in shards.iter().enumerate() {
+        let shard = ShardKey(producer * shards.len() as u64 + at as u64);
+        commit(log, vec![Change::OpenShard { shard, class: 24 }]);
+        let mut number = 0;
+        while number < 3000 {
+            if stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let mut run = RunBuilder::new(shard);
+            for _ in 0..40 {
+                let mut data = [shard.0, number].map(u64::to_le_bytes).concat();
+                data.resize(1500, number as u8);
+                run.push(None, &data, RecordFlags::NONE);
+                number += 1;
+            }
+            if wait(log.append(vec![run.finish()])).is_ok() {
+                acknowledged.store(number, Ordering::SeqCst);
+            } else {
+                number -= 40;
+            }
+        }
+        let value = number.to_le_bytes().to_vec().into();
+        let closed = Change::Put { key: Key::new(format!("closed/{shard}")), value };
+        commit(log, vec![Change::CloseShard { shard }, closed]);
+    }
+}
+
+#[test]
+fn backups_under_load_have_all_that_was_acknowledged_before_they_began() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (data, target) = (home.path().join("data"), home.path().join("backup"));
+    let files: Arc<dyn Files> = Arc::new(SystemFiles);
+    let opened = open_directory(&files, &data).expect("opens");
+    let log = opened.start(&SystemThreads, 1, |fatal| panic!("{fatal}")).expect("starts");
+    let acknowledged: Vec<Vec<AtomicU64>> =
+        (0..PRODUCERS).map(|_| (0..40).map(|_| AtomicU64::new(0)).collect()).collect();
+    let stop = AtomicBool::new(false);
+    let (mut reused, mut copied) = (0, 0);
+    std::thread::scope(|scope| {
+        for (producer, shards) in acknowledged.iter().enumerate() {
+            let (log, stop) = (&log, &stop);
+            std::thread::Builder::new()
+                .spawn_scoped(scope, move || produce(log, producer as u64, shards, stop))
+                .expect("a thread");
+        }
+        for round in 0..BACKUPS {
+            let before: Vec<u64> = acknowledged.iter().flatten().map(|count| count.load(Ordering::SeqCst)).collect();
+            let taken = backup(&files, &data, &target, &["KEY"], 0, &mut |_| {}).expect("is taken");
+            assert!(taken.findings.is_empty(), "{:?}", taken.findings);
+            reused += taken.reused_bytes;
+            copied += taken.copied_bytes;
+            let restored = home.path().join(format!("restored-{round}"));
+            restore(&files, &target, &restored, &Seeded::new(round as u64), &mut |_| {}).expect("is restored");
+            hold(&files, &restored, &before);
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    log.close();
+    wait(log.closed());
+    let last: Vec<u64> = acknowledged.iter().flatten().map(|count| count.load(Ordering::SeqCst)).collect();
+    println!(
+        "{BACKUPS} backups of {} records: {copied} bytes copied, {reused} had been before",
+        last.iter().sum::<u64>()
+    );
+    assert!(reused > 0 && last.iter().sum::<u64>() > 2000, "the log hardly moved: {last:?}");
+}
+
+/// Opens a restored directory and holds it to what was acknowledged before its backup began.
+fn hold(files: &Arc<dyn Files>, directory: &Path, before: &[u64]) {
+    let opened = open_directory(files, directory).expect("opens");
+    for (shard, acknowledged) in before.iter().enumerate() {
+        let key = ShardKey(shard as u64);
+        let next = opened.log.shard(key).map_or(0, |info| info.next);
+        assert!(next >= *acknowledged, "shard {shard} has {next} of {acknowledged} records");
+        let mut position = 0;
+        while position < next {
+            for block in now(opened.log.read(key, position, 1000, 1 << 20)).expect("no threads").expect("reads") {
+                for (at, record) in block.records() {
+                    assert_eq!(at, position);
+                    let mut data = [shard as u64, at].map(u64::to_le_bytes).concat();
+                    data.resize(1500, at as u8);
+                    assert!(record.data == data, "a wrong record at {at} of shard {shard}");
+                    position += 1;
+                }
+            }
+        }
+        if opened.log.shard(key).is_some_and(|info| info.closed) {
+            assert!(opened.log.get(&Key::new(format!("closed/{key}"))).is_some(), "closed in one batch with its key");
+        }
+    }
+}
+
+/// A log with segments on a simulated disk, closed, and how many records its shards have.
+fn small() -> (SimFiles, Vec<u64>) {
+    let mut model = super::rig::Model::new();
+    let mut rig = Rig::new(&SimFiles::new());
+    let shards = rig.open_shards(3);
+    for step in 0..30 {
+        rig.append(&mut model, &shards, 2, 1500).expect("appends");
+        if step % 4 == 0 {
+            rig.housekeeper.step().expect("keeps house");
+        }
+    }
+    rig.writer.close_batch().expect("closes");
+    (rig.files.crash(Unsynced::Lost), shards.iter().map(|shard| model[&shard.0].acknowledged.len() as u64).collect())
+}
+
+fn copied(disk: &SimFiles) -> Arc<dyn Files> {
+    Arc::new(disk.clone())
+}
+
+fn records(disk: &SimFiles, directory: &str) -> Result<Vec<u64>, OpenError> {
+    let opened = open_directory(&copied(disk), Path::new(directory))?;
+    Ok((0..3).map(|shard| opened.log.shard(ShardKey(shard)).map_or(0, |info| info.next)).collect())
+}
+
+#[test]
+fn a_restored_log_is_another_log_and_needs_an_empty_place() {
+    let (disk, expected) = small();
+    let files = copied(&disk);
+    let take = || backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {});
+    take().expect("is taken");
+    assert!(matches!(open_directory(&files, Path::new("/backup")).map(drop), Err(OpenError::Unfinished { .. })));
+    let into =
+        |target: &str, seed| restore(&files, Path::new("/backup"), Path::new(target), &Seeded::new(seed), &mut |_| {});
+    let restored = into("/restored", 1).expect("is restored");
+    assert_eq!((restored.began_ms, restored.shards), (5, 3));
+    assert_eq!(records(&disk, "/restored").expect("opens"), expected);
+    let refused = into("/restored", 2).expect_err("not over a log");
+    assert!(refused.to_string().contains("not empty"), "{refused}");
+    let refused = backup(&files, Path::new("/restored"), Path::new("/backup"), &[], 6, &mut |_| {});
+    assert!(matches!(refused, Err(BackupError::Refused(_))), "a backup of one log is not continued by another");
+    // Log files of the original do not pass for the copy's.
+    let log_file = |directory: &str| {
+        let mut paths = disk.paths().into_iter().filter(|path| path.starts_with(directory));
+        paths.find(|path| path.extension().is_some_and(|e| e == "log")).expect("one")
+    };
+    let (ours, theirs) = (log_file("/restored"), log_file(DIRECTORY));
+    disk.replace(&ours, disk.contents(&theirs).expect("there"));
+    assert!(records(&disk, "/restored").is_err());
+}
+
+#[test]
+fn every_damaged_byte_of_a_backup_is_found() {
+    let (disk, _) = small();
+    backup(&copied(&disk), Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
+    let paths: Vec<PathBuf> = disk.paths().into_iter().filter(|path| path.starts_with("/backup")).collect();
+    let mut tried = 0;
+    for path in &paths {
+        let length = disk.contents(path).expect("there").len() as u64;
+        for offset in (0..length).step_by(1 + length as usize / 12) {
+            let disk = disk.crash(Unsynced::Lost);
+            disk.flip(path, offset, 0x20);
+            let restored =
+                restore(&copied(&disk), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {});
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            match restored {
+                Err(BackupError::Damaged { file, .. }) => assert!(file.ends_with(&name), "{file}, not {name}"),
+                // The format's number is in the first line.
+                Err(BackupError::Refused(what)) => assert!(what.contains("BACKUP"), "{what}"),
+                other => panic!("{name} at {offset}: {other:?}"),
+            }
+            let opened = records(&disk, "/restored");
+            assert!(
+                opened.as_ref().is_ok_and(|none| *none == [0, 0, 0]) || opened.is_err(),
+                "nothing unfinished is opened"
+            );
+            tried += 1;
+        }
+        let disk = disk.crash(Unsynced::Lost);
+        disk.remove(path).expect("removes");
+        let restored =
+            restore(&copied(&disk), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {});
+        assert!(restored.is_err(), "{} is missing", path.display());
+    }
+    assert!(tried > 60, "{tried}");
+}
+
+#[test]
+fn a_power_cut_in_a_backup_or_a_restore_leaves_nothing_that_passes_for_whole() {
+    let (disk, expected) = small();
+    let act = |disk: &SimFiles| -> Result<(), BackupError> {
+        let files = copied(disk);
+        backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {})?;
+        restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {}).map(drop)
+    };
+    let uncut = disk.crash(Unsynced::Lost);
+    let before = uncut.operations();
+    act(&uncut).expect("works");
+    let operations = uncut.operations() - before;
+    let mut early = 0;
+    for at in 1..=operations {
+        for unsynced in [Unsynced::Lost, Unsynced::Torn(at)] {
+            let context = format!("operation {at} of {operations}, {unsynced:?}");
+            let cut = disk.crash(Unsynced::Lost);
+            cut.crash_at(cut.operations() + at);
+            let done = act(&cut);
+            assert!(done.is_err() || at == operations, "{context}");
+            let cut = cut.crash(unsynced);
+            let files = copied(&cut);
+            if let Ok(records) = records(&cut.crash(Unsynced::Lost), "/restored") {
+                // Nothing was there, or all.
+                early += u64::from(records == [0, 0, 0]);
+                assert!(records == expected || records == [0, 0, 0], "{context}: {records:?}");
+            }
+            backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 6, &mut |_| {})
+                .unwrap_or_else(|error| panic!("{context}: {error}"));
+            match restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(2), &mut |_| {}) {
+                Ok(_) => {}
+                Err(BackupError::Refused(_)) => {}
+                Err(error) => panic!("{context}: {error}"),
+            }
+            assert_eq!(records(&cut, "/restored").expect("opens"), expected, "{context}");
+        }
+    }
+    assert!(early > 10 && early < operations * 2 - 10, "{early} of {operations}");
+    let report = check(&copied(&disk), Path::new(DIRECTORY)).expect("checks");
+    assert!(report.findings.is_empty(), "the source is as it was");
+}
