@@ -10,6 +10,14 @@ use crate::{Target, answers, http, names};
 /// Every target.
 pub const TARGETS: &[Target] = &[
     Target {
+        name: "log_backup",
+        about: "a backup through a restore",
+        decode: log::backup,
+        seeds: log::backup_seeds,
+        longest_bytes: 8 << 10,
+        bytes_per_byte: 1000,
+    },
+    Target {
         name: "log_batch",
         about: "a batch: header, directory, changes, blocks",
         decode: log::batch,

@@ -73,6 +73,19 @@ impl TestServer {
     /// # Errors
     /// Those of the server's start.
     pub async fn try_start_with(home: Home, configure: impl FnOnce(&mut Config)) -> Result<Self, StartError> {
+        Self::try_start_on(home, TestClock::default(), None, configure).await
+    }
+
+    /// The same, at another time or with log files of another size.
+    ///
+    /// # Errors
+    /// Those of the server's start.
+    pub async fn try_start_on(
+        home: Home,
+        clock: TestClock,
+        log_file_bytes: Option<u64>,
+        configure: impl FnOnce(&mut Config),
+    ) -> Result<Self, StartError> {
         let any_rate = "calls_per_s=none".parse().expect("a limit");
         let mut config = Config { transition_ms: 10, overrides: vec![any_rate], ..Config::default() };
         config.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -94,14 +107,13 @@ impl TestServer {
             Home::Simulated(..) => |_| {},
             Home::Nowhere | Home::Memory(_) | Home::Directory(_) => |fatal| panic!("{fatal}"),
         };
-        let clock = TestClock::default();
         let machine = Machine {
             clock: Arc::new(clock.clone()),
             random: Arc::new(SystemRandom),
             store,
             on_fatal,
             spawner: Spawner::System,
-            log_file_bytes: None,
+            log_file_bytes,
         };
         let running = rheos_server::start(&config, machine).await?;
         Ok(Self { clock, running, _home: home })

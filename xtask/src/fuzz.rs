@@ -94,7 +94,8 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
     if options.log {
         add_to_log(&ran)?;
     }
-    if options.keep {
+    // Inputs that fail would be kept with the others.
+    if options.keep && ran.iter().all(Ran::is_fine) {
         for target in &chosen {
             println!("{}", corpus::keep(&program, target)?);
         }

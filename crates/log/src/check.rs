@@ -131,14 +131,18 @@ pub(crate) fn check_locked(
     }
     let mut survey = Survey::take(files, directory, progress)?;
     let opening = opening(files, directory)?;
-    let mut plan = Plan::make(&mut survey, files, directory, &mut |_| Ok(()))?;
+    let mut plan = Plan::make(&mut survey, files, directory, &mut |_| Ok(()));
     match opening {
         Ok(log) => {
             report.log_files = log.log_files;
             report.batches = log.batches;
             report.torn = log.torn;
         }
-        Err(finding) => plan.add(finding),
+        Err(finding) => {
+            report.log_files = survey.log_files.len();
+            report.batches = survey.batches.values().filter(|found| found.whole).count() as u64;
+            plan.add(finding);
+        }
     }
     report.findings.extend(plan.findings().iter().cloned());
     report.generation = survey.generation;

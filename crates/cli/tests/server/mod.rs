@@ -20,22 +20,30 @@ pub(crate) struct Server {
 
 impl Server {
     /// Starts the server that `command` runs and waits for the line that says where it listens.
-    pub(crate) fn spawn(mut command: Command, log: &Path) -> Self {
+    pub(crate) fn spawn(command: Command, log: &Path) -> Self {
+        Self::try_spawn(command, log).unwrap_or_else(|said| panic!("the server did not start: {said}"))
+    }
+
+    /// The same; what a server says that does not start.
+    pub(crate) fn try_spawn(mut command: Command, log: &Path) -> Result<Self, String> {
         let errors = std::fs::File::options().append(true).create(true).open(log).unwrap();
         for (name, _) in std::env::vars_os().filter(|(name, _)| {
             name.to_str().is_some_and(|name| name.starts_with("RHEOS_") || name.starts_with("AWS_"))
         }) {
             command.env_remove(name);
         }
+        let said_before = errors.metadata().unwrap().len();
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(errors).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let said = line.strip_prefix("rheos listening on http://").and_then(|rest| rest.split_whitespace().next());
         let Some(address) = said.map(str::to_owned) else {
             let _ = child.kill();
-            panic!("the server did not start: {line:?}\n{}", std::fs::read_to_string(log).unwrap_or_default());
+            child.wait().unwrap();
+            let said = std::fs::read(log).unwrap_or_default();
+            return Err(format!("{line}{}", String::from_utf8_lossy(&said[said_before as usize..])));
         };
-        Self { child, address }
+        Ok(Self { child, address })
     }
 
     /// SIGKILL: no code of the server runs after this.

@@ -127,10 +127,7 @@ impl Contents {
             return Err(damaged("its checksum does not match"));
         }
         let contents: Self = serde_json::from_str(body).map_err(|error| damaged(&error.to_string()))?;
-        // Paths lead nowhere but into the backup.
-        let is_below =
-            |path: &str| Path::new(path).components().all(|part| matches!(part, std::path::Component::Normal(_)));
-        match contents.files.iter().find(|file| !is_below(&file.path)) {
+        match contents.files.iter().find(|file| !is_of_a_backup(&file.path)) {
             Some(file) => Err(damaged(&format!("it names {:?}", file.path))),
             None => Ok(Some(contents)),
         }
@@ -148,6 +145,20 @@ impl Contents {
         file.sync_data()?;
         files.rename(&new, &directory.join(NAME))?;
         files.sync_dir(directory)
+    }
+}
+
+/// Whether a path leads to where a backup has its files, and none of them to where a restore writes something else.
+fn is_of_a_backup(path: &str) -> bool {
+    let is_name = |name: &str| !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\\']);
+    match path.split_once('/') {
+        Some(("objects", name)) => is_name(name),
+        Some(("log", name)) => name.split_once('.').is_some_and(|(number, extra)| {
+            is_name(number)
+                && is_name(extra)
+                && !["MANIFEST", "UNFINISHED", "LOCK", NAME, "log", "objects"].contains(&extra)
+        }),
+        Some(_) | None => false,
     }
 }
 
@@ -177,4 +188,33 @@ fn copy(files: &dyn Files, source: &Path, target: &Path, on_bytes: &mut dyn FnMu
     }
     to.sync_data()?;
     Ok((offset, crc))
+}
+
+/// Entry points for fuzzing: see `crate::fuzz`.
+#[cfg(feature = "fuzz")]
+#[expect(clippy::expect_used, reason = "a target fails by panicking")]
+pub(crate) mod fuzz {
+    use super::{Contents, CopiedFile, NAME};
+    use crate::engine::root::Root;
+    use crate::files::sim::SimFiles;
+    use std::path::Path;
+
+    pub(crate) const MAGIC_LINE: &[u8] = b"rheos-backup 1\n";
+
+    /// The bytes of the `BACKUP` of a backup with one file.
+    pub(crate) fn contents_of(path: &str, bytes: &[u8], last_batch: u64) -> Vec<u8> {
+        let crc32c = format!("{:08x}", crc32c::crc32c(bytes));
+        let contents = Contents {
+            log_id: "1".to_owned(),
+            generation: 1,
+            began_ms: 1,
+            last_batch,
+            last_ms: 1,
+            root: Root::default(),
+            files: vec![CopiedFile { path: path.to_owned(), bytes: bytes.len() as u64, crc32c }],
+        };
+        let files = SimFiles::new();
+        contents.store(&files, Path::new("/")).expect("the disk is large");
+        files.contents(&Path::new("/").join(NAME)).expect("just written")
+    }
 }

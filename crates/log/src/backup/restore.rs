@@ -73,7 +73,7 @@ pub fn restore(
         files.create_dir(&target.join(folder)).map_err(failed(format!("create {folder}")))?;
     }
     let log_id = u128::from_le_bytes(rheos_types::random::bytes(random));
-    let generation = contents.generation + 1;
+    let generation = contents.generation.saturating_add(1);
     let total_bytes = contents.files.iter().map(|file| file.bytes).sum();
     let mut done_bytes = 0;
     let mut extras = Vec::new();
@@ -230,6 +230,9 @@ impl Restoring<'_> {
             let HeaderAt::Valid(header) = Header::decode(&head) else {
                 return Err(damaged(format!("no batch at offset {offset}")));
             };
+            if u64::from(header.total) > length - offset {
+                return Err(damaged(format!("it ends within the batch at offset {offset}")));
+            }
             let bytes = Bytes::from(read(offset, header.total as usize)?);
             crc = crc32c::crc32c_append(crc, &bytes);
             let batch = ParsedBatch::parse(header, bytes)

@@ -4,7 +4,7 @@ use super::{BackupError, Contents, CopiedFile, NAME, NEW_NAME, copy, failed, rem
 use crate::batch::{ALIGN, HEADER, Header, HeaderAt, ParsedBatch};
 use crate::check::{Finding, Progress};
 use crate::engine::root::{Root, SnapshotRef, load_snapshot};
-use crate::engine::segment::{self, OpenedSegment, SegmentError};
+use crate::engine::segment::{self, Damage, OpenedSegment};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, Manifest};
@@ -270,21 +270,9 @@ impl Taking<'_> {
             self.findings.push(Finding::of(&file, "its directory is damaged; its records were found without it"));
         }
         for run in directory.runs {
-            let mut position = run.first;
-            while position < run.next {
-                match run.read(&objects, position, usize::MAX, 1 << 20) {
-                    Ok(blocks) => match blocks.last() {
-                        Some(last) => position = last.first() + u64::from(last.count()),
-                        None => break,
-                    },
-                    Err(SegmentError::Io(error)) => return Err(error),
-                    Err(SegmentError::Damaged(damage)) => {
-                        let (first, last) = (damage.first, damage.next - 1);
-                        let what = format!("positions {first} to {last} of shard {} cannot be read", run.shard);
-                        self.findings.push(Finding::at(&file, damage.offset, what));
-                        position = damage.next;
-                    }
-                }
+            for Damage { offset, first, next } in run.readable(&objects).1 {
+                let what = format!("positions {first} to {} of shard {} cannot be read", next - 1, run.shard);
+                self.findings.push(Finding::at(&file, offset, what));
             }
         }
         Ok(())

@@ -378,9 +378,33 @@ impl SegmentRun {
         Ok(self.next)
     }
 
-    /// Where its first block begins in the file.
-    pub(crate) fn offset(&self) -> u64 {
-        self.offset
+    /// Reads every block: the ranges of positions that can be read, and what is damaged.
+    pub(crate) fn readable(&self, objects: &dyn Objects) -> (Vec<(u64, u64)>, Vec<Damage>) {
+        let (mut readable, mut damages): (Vec<(u64, u64)>, _) = (Vec::new(), Vec::new());
+        let mut position = self.first;
+        while position < self.next {
+            match self.read(objects, position, usize::MAX, 1 << 20) {
+                Ok(blocks) => {
+                    let Some(last) = blocks.last() else { break };
+                    let next = last.first() + u64::from(last.count());
+                    match readable.last_mut() {
+                        Some(range) if range.1 == position => range.1 = next,
+                        _ => readable.push((position, next)),
+                    }
+                    position = next;
+                }
+                Err(SegmentError::Damaged(damage)) => {
+                    position = damage.next;
+                    damages.push(damage);
+                }
+                // Bytes that the disk does not give back are damage as well; where it begins nobody says.
+                Err(SegmentError::Io(_)) => {
+                    damages.push(Damage { offset: self.offset, first: position, next: self.next });
+                    break;
+                }
+            }
+        }
+        (readable, damages)
     }
 
     /// Bytes of its blocks with their headers.

@@ -8,6 +8,7 @@
 
 #![expect(clippy::expect_used, reason = "a target fails by panicking")]
 
+mod backup;
 mod batch;
 mod checksums;
 mod log_file;
@@ -16,6 +17,7 @@ mod records;
 pub(crate) mod rig;
 
 pub use crate::medium::disk::fuzz::{manifest, manifest_seeds};
+pub use backup::{backup, backup_seeds};
 pub use batch::{batch, batch_seeds};
 pub use log_file::{log_file, log_file_seeds};
 pub use objects::{segment, segment_seeds, snapshot, snapshot_seeds};

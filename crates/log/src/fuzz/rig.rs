@@ -25,7 +25,7 @@ impl Clock for Still {
     }
 }
 
-struct Fixed;
+pub(super) struct Fixed;
 
 impl Random for Fixed {
     fn fill(&self, buffer: &mut [u8]) {

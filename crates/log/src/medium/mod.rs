@@ -165,7 +165,7 @@ pub enum OpenError {
     },
     /// Bytes that were durable are not as they were written.
     #[error(
-        "{file} is damaged at offset {offset}: {what}. Acknowledged records would be lost by going on: run `rheos log check` for the extent, and restore the file or the directory from a copy"
+        "{file} is damaged at offset {offset}: {what}. Acknowledged records would be lost by going on: run `rheos log check` for the extent, then `rheos restore` a backup or `rheos log repair` the directory"
     )]
     Corrupt {
         /// The file.

@@ -220,7 +220,7 @@ fn read(
         Source::Log(at) => {
             let block = plan.blocks[at];
             let found = survey.batches.get(&block.batch).cloned().ok_or_else(changed)?;
-            let content = survey.content(&found).map_err(|_| changed())?;
+            let content = survey.content(&found);
             let records = content.records(&block.entry, block.offset);
             let whole = Block::new(block.entry.first, block.entry.count, block.time_ms, records);
             whole.part(position, count, usize::MAX).into_iter().collect()

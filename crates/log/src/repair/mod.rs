@@ -53,7 +53,7 @@ impl Repair {
     ) -> Result<Self, RepairError> {
         let lock = lock(&**files, directory)?;
         let mut survey = Survey::take(files, directory, progress)?;
-        let mut plan = Plan::make(&mut survey, files, directory, consistent)?;
+        let mut plan = Plan::make(&mut survey, files, directory, consistent);
         if let Err(finding) = opening(files, directory)? {
             plan.add(finding);
         }

@@ -113,19 +113,19 @@ impl Plan {
         files: &Arc<dyn Files>,
         directory: &Path,
         consistent: &mut Consistent<'_>,
-    ) -> Result<Self, OpenError> {
+    ) -> Self {
         let mut findings = std::mem::take(&mut survey.findings);
         let last =
             survey.batches.values().filter(|found| found.whole).map(|found| found.header.number).max().unwrap_or(0);
         let snapshot_batch = survey.snapshot.as_ref().map_or(0, |(_, state)| state.batch);
         let hopeless = Self::is_hopeless(survey, snapshot_batch);
-        let (replayed, limit, why) = Self::choose(survey, last, consistent)?;
+        let (replayed, limit, why) = Self::choose(survey, last, consistent);
         let batches_lost = Self::lost_batches(survey, last, snapshot_batch, &mut findings);
         let mut cut = None;
         let mut passed = 0;
         let mut highest = BTreeMap::new();
         if limit < last {
-            let all = replay(survey, last)?;
+            let all = replay(survey, last);
             let given_up: Vec<_> = all.blocks.iter().filter(|block| block.batch > limit).collect();
             highest = all.highest(limit);
             cut = Some(Cut {
@@ -182,7 +182,7 @@ impl Plan {
             );
             plan.findings.push(Finding::of("the shards", what));
         }
-        Ok(plan)
+        plan
     }
 
     /// What was lost with the catalog cannot be made up for.
@@ -192,7 +192,10 @@ impl Plan {
             return None;
         }
         let began = survey.root.snapshots.is_empty() && survey.manifest.is_some() && first == 0;
-        if began && survey.segments.is_empty() && survey.log_files.iter().all(|file| file.listed.is_none()) {
+        if began
+            && survey.segments.is_empty()
+            && survey.log_files.iter().all(|file| file.listed.is_none() || !file.is_damaged())
+        {
             return None;
         }
         Some(
@@ -203,21 +206,17 @@ impl Plan {
 
     /// The state that most of the log leads to and that holds together: the state, the last batch in it, and why it is not
     /// the last of all.
-    fn choose(
-        survey: &mut Survey,
-        last: u64,
-        consistent: &mut Consistent<'_>,
-    ) -> Result<(Replayed, u64, Option<String>), OpenError> {
+    fn choose(survey: &mut Survey, last: u64, consistent: &mut Consistent<'_>) -> (Replayed, u64, Option<String>) {
         let mut limit = last;
         let mut why = None;
         loop {
-            let replayed = replay(survey, limit)?;
-            let Some(gap) = replayed.changes_lost.last().copied() else { return Ok((replayed, limit, why)) };
+            let replayed = replay(survey, limit);
+            let Some(gap) = replayed.changes_lost.last().copied() else { return (replayed, limit, why) };
             let unfit = match &replayed.unfit {
                 Some(unfit) => Some(unfit.clone()),
                 None => consistent(&kept(&replayed.state)).err(),
             };
-            let Some(unfit) = unfit else { return Ok((replayed, limit, why)) };
+            let Some(unfit) = unfit else { return (replayed, limit, why) };
             why = Some(unfit);
             // Without what came after this gap, and then after the one before it.
             limit = gap.0 - 1;
@@ -272,24 +271,30 @@ impl Plan {
                     continue;
                 }
                 let of_shard = pieces.entry(run.run.shard.0).or_default();
-                for (first, next) in &run.readable {
-                    let in_order = of_shard.last().is_none_or(|last| last.next <= *first);
-                    if !in_order {
-                        // Files that change places, and files of which only one was meant to count: their records are
-                        // true, and are written anew in their order.
+                let piece = |(first, next): &(u64, u64)| Piece {
+                    first: *first,
+                    next: *next,
+                    source: Source::Segment(at, run_at),
+                };
+                of_shard.extend(run.readable.iter().map(piece));
+            }
+        }
+        // A shard's runs follow each other by their positions, whatever the order of the files. Of files of which only one
+        // was meant to count the records are true, and are written anew, once.
+        for of_shard in pieces.values_mut() {
+            of_shard.sort_by_key(|piece| piece.first);
+            for pair in of_shard.windows(2).filter(|pair| pair[1].first < pair[0].next) {
+                for piece in pair {
+                    if let Source::Segment(at, _) = piece.source {
                         self.keeps[at] = false;
-                        if let Some(Piece { source: Source::Segment(before, _), .. }) = of_shard.last() {
-                            self.keeps[*before] = false;
-                        }
                     }
-                    of_shard.push(Piece { first: *first, next: *next, source: Source::Segment(at, run_at) });
                 }
             }
         }
         for at in 0..self.keeps.len() {
             if !self.keeps[at] && survey.segments[at].intact {
                 let file = format!("objects/{}", survey.segments[at].name);
-                let what = "its records do not stand between those of the files before and behind it";
+                let what = "it has positions of a shard that another file has as well";
                 self.findings.push(Finding::of(&file, what));
             }
         }

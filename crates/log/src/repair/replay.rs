@@ -7,7 +7,6 @@
 use super::survey::Survey;
 use crate::batch::BlockEntry;
 use crate::change::Change;
-use crate::medium::OpenError;
 use crate::state::{ShardState, State};
 use std::collections::BTreeMap;
 
@@ -38,7 +37,7 @@ pub(super) struct Replayed {
 }
 
 /// Adds batches up to `limit` to the newest snapshot.
-pub(super) fn replay(survey: &mut Survey, limit: u64) -> Result<Replayed, OpenError> {
+pub(super) fn replay(survey: &mut Survey, limit: u64) -> Replayed {
     let mut state = survey.snapshot.as_ref().map(|(_, state)| state.clone()).unwrap_or_default();
     let snapshot_batch = state.batch;
     let mut replayed = Replayed {
@@ -53,7 +52,7 @@ pub(super) fn replay(survey: &mut Survey, limit: u64) -> Result<Replayed, OpenEr
     let batches: Vec<_> = survey.batches.range(..=limit).map(|(_, found)| found.clone()).collect();
     for found in batches {
         let number = found.header.number;
-        let content = survey.content(&found)?;
+        let content = survey.content(&found);
         let is_new = number > snapshot_batch;
         if is_new {
             if number > state.batch + 1 {
@@ -90,7 +89,7 @@ pub(super) fn replay(survey: &mut Survey, limit: u64) -> Result<Replayed, OpenEr
         }
     }
     replayed.state = state;
-    Ok(replayed)
+    replayed
 }
 
 impl Replayed {

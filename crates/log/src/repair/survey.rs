@@ -6,12 +6,13 @@ use crate::change::Change;
 use crate::check::{Finding, Progress};
 use crate::codec::Reader;
 use crate::engine::root::{Root, SnapshotRef, load_snapshot, snapshot_batch};
-use crate::engine::segment::{self, Damage, OpenedSegment, SegmentError, SegmentRun};
+use crate::engine::segment::{self, Damage, OpenedSegment, SegmentRun};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::DiskObjects;
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, LogFileRef, Manifest};
 use crate::medium::{Objects, OpenError};
+use crate::record::Block;
 use crate::state::State;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +51,8 @@ pub(crate) struct FoundLogFile {
     pub(crate) name: String,
     /// As the manifest lists it.
     pub(crate) listed: Option<LogFileRef>,
+    /// Its id, as its first page says: batches that name another one are of an earlier life of the file.
+    id: Option<u64>,
     length: u64,
     /// `None`: it is listed and not there.
     file: Option<Arc<dyn File>>,
@@ -67,10 +70,13 @@ pub(crate) struct FoundBatch {
     pub(crate) whole: bool,
 }
 
+/// A block of a batch: its entry, where its records begin in the batch, and whether they verify.
+pub(crate) type FoundBlock = (BlockEntry, usize, bool);
+
 /// What of a batch verifies.
 pub(crate) struct Content {
-    /// The blocks: entry, offset of the records in the batch, whether they verify. `None`: nobody knows what they were.
-    pub(crate) blocks: Option<Vec<(BlockEntry, usize, bool)>>,
+    /// The blocks. `None`: nobody knows what they were.
+    pub(crate) blocks: Option<Vec<FoundBlock>>,
     /// The changes. `None`: there were some, and they are lost.
     pub(crate) changes: Option<Vec<Change>>,
     bytes: Bytes,
@@ -112,6 +118,9 @@ impl FoundLogFile {
         self.file.is_none() || short || self.unreadable
     }
 }
+
+/// No log comes to so many batches or openings: a header that says so is not believed.
+const NEVER_REACHED: u64 = 1 << 62;
 
 impl Survey {
     /// Reads everything in `directory`.
@@ -204,13 +213,13 @@ impl Survey {
                 self.highest_log_file = self.highest_log_file.max(id);
             }
             let name = format!("log/{name}");
-            self.log_files.push(FoundLogFile { name, listed, length, file: Some(file), unreadable: false });
+            self.log_files.push(FoundLogFile { name, listed, id: None, length, file: Some(file), unreadable: false });
         }
         for listed in missing {
             let name = format!("log/{:016x}.log", listed.id);
             self.findings.push(Finding::of(&name, "missing, although the manifest lists it"));
             let listed = Some(listed);
-            self.log_files.push(FoundLogFile { name, listed, length: 0, file: None, unreadable: false });
+            self.log_files.push(FoundLogFile { name, listed, id: None, length: 0, file: None, unreadable: false });
         }
         let place = |file: &FoundLogFile| {
             let order = file
@@ -244,6 +253,7 @@ impl Survey {
                 }
                 Some((_, log_id, id)) => {
                     ids.insert(log_id);
+                    file.id = Some(id);
                     if let (Some(listed), Some(manifest)) = (&file.listed, &self.manifest) {
                         if log_id != manifest.log_id {
                             self.findings.push(Finding::of(&file.name, "it belongs to another log"));
@@ -294,6 +304,9 @@ impl Survey {
     fn scan(&mut self, index: usize, progress: &mut dyn FnMut(u64)) -> Result<(), OpenError> {
         const WINDOW: usize = 1 << 20;
         let (length, name) = (self.log_files[index].length, self.log_files[index].name.clone());
+        let id = self.log_files[index].id;
+        // The manifest knows of an opening before anything is written in it.
+        let newest_opening = self.manifest.as_ref().map_or(NEVER_REACHED, |manifest| manifest.generation);
         let (mut offset, mut window, mut window_offset) = (FIRST_BATCH, Bytes::new(), 0);
         while offset + ALIGN as u64 <= length {
             if offset < window_offset || offset + ALIGN as u64 > window_offset + window.len() as u64 {
@@ -304,7 +317,13 @@ impl Survey {
             }
             let at = (offset - window_offset) as usize;
             let header = match Header::decode(&window[at..at + ALIGN]) {
-                HeaderAt::Valid(header) if header.place.log_id == self.log_id && header.place.offset == offset => {
+                HeaderAt::Valid(header)
+                    if header.place.log_id == self.log_id
+                        && header.place.offset == offset
+                        && id.is_none_or(|id| id == header.place.file_id)
+                        && header.number < NEVER_REACHED
+                        && header.place.generation <= newest_opening =>
+                {
                     header
                 }
                 HeaderAt::Newer { format, features } => {
@@ -357,7 +376,7 @@ impl Survey {
     }
 
     /// What of a batch can be believed.
-    pub(crate) fn content(&mut self, found: &FoundBatch) -> Result<Content, OpenError> {
+    pub(crate) fn content(&mut self, found: &FoundBatch) -> Content {
         let header = found.header;
         let (file, offset) = (found.file, header.place.offset);
         let length = (header.total as usize).min((self.log_files[file].length - offset) as usize);
@@ -366,27 +385,14 @@ impl Survey {
         let bytes = Bytes::from(bytes);
         let meta_end = HEADER + header.blocks() * ENTRY + header.changes_bytes();
         let meta = &bytes[HEADER..meta_end];
-        if crc32c::crc32c(meta) != header.meta_crc() {
-            let changes = (header.changes() == 0).then(Vec::new);
-            let blocks = (header.blocks() == 0).then(Vec::new);
-            return Ok(Content { blocks, changes, bytes });
-        }
-        let mut reader = Reader(meta);
-        let mut blocks = Vec::with_capacity(header.blocks());
-        let mut at = meta_end;
-        let unfit = || OpenError::Corrupt {
-            file: self.log_files[file].name.clone(),
-            offset,
-            what: format!("batch {} has a directory or a change of no known kind", header.number),
+        let parsed =
+            (crc32c::crc32c(meta) == header.meta_crc()).then(|| parse(&header, meta, meta_end, &bytes)).flatten();
+        // A newer version marks what it adds by a feature bit: what is of no known kind is as unreadable as to a start.
+        let (blocks, changes) = match parsed {
+            Some((blocks, changes)) => (Some(blocks), Some(changes)),
+            None => ((header.blocks() == 0).then(Vec::new), (header.changes() == 0).then(Vec::new)),
         };
-        for _ in 0..header.blocks() {
-            let entry = BlockEntry::decode(&mut reader).ok_or_else(unfit)?;
-            let records = bytes.get(at..at + entry.bytes as usize).ok_or_else(unfit)?;
-            blocks.push((entry, at, crc32c::crc32c(records) == entry.crc));
-            at += entry.bytes as usize;
-        }
-        let changes: Option<Vec<_>> = (0..header.changes()).map(|_| Change::decode(&mut reader)).collect();
-        Ok(Content { blocks: Some(blocks), changes: Some(changes.ok_or_else(unfit)?), bytes })
+        Content { blocks, changes, bytes }
     }
 
     fn load_snapshots(&mut self, objects: &DiskObjects, root: Option<&Root>) -> Result<(), OpenError> {
@@ -458,7 +464,7 @@ impl Survey {
         let mut runs = Vec::with_capacity(directory.runs.len());
         let mut done = 0;
         for run in directory.runs {
-            let (readable, damages) = readable(&run, objects);
+            let (readable, damages) = run.readable(objects);
             done += run.len_bytes();
             progress(done);
             for Damage { offset, first, next } in damages {
@@ -504,33 +510,21 @@ impl Survey {
     }
 }
 
-/// What can be read of a run, and what cannot.
-fn readable(run: &SegmentRun, objects: &DiskObjects) -> (Vec<(u64, u64)>, Vec<Damage>) {
-    let (mut readable, mut damages): (Vec<(u64, u64)>, _) = (Vec::new(), Vec::new());
-    let mut position = run.first;
-    while position < run.next {
-        match run.read(objects, position, usize::MAX, 1 << 20) {
-            Ok(blocks) => {
-                let Some(last) = blocks.last() else { break };
-                let next = last.first() + u64::from(last.count());
-                match readable.last_mut() {
-                    Some(range) if range.1 == position => range.1 = next,
-                    _ => readable.push((position, next)),
-                }
-                position = next;
-            }
-            Err(SegmentError::Damaged(damage)) => {
-                position = damage.next;
-                damages.push(damage);
-            }
-            // Bytes that the disk does not give back are damage as well; where it begins nobody says.
-            Err(SegmentError::Io(_)) => {
-                damages.push(Damage { offset: run.offset(), first: position, next: run.next });
-                break;
-            }
-        }
+/// The blocks of a batch and its changes; `None` if its directory is not one.
+fn parse(header: &Header, meta: &[u8], meta_end: usize, bytes: &Bytes) -> Option<(Vec<FoundBlock>, Vec<Change>)> {
+    let mut reader = Reader(meta);
+    let mut blocks = Vec::with_capacity(header.blocks());
+    let mut at = meta_end;
+    for _ in 0..header.blocks() {
+        let entry = BlockEntry::decode(&mut reader)?;
+        let records = bytes.get(at..at + entry.bytes as usize)?;
+        let block = || Block::new(entry.first, entry.count, header.time_ms, bytes.slice_ref(records));
+        let verifies = crc32c::crc32c(records) == entry.crc && block().records().count() == entry.count as usize;
+        blocks.push((entry, at, verifies));
+        at += entry.bytes as usize;
     }
-    (readable, damages)
+    let changes: Option<Vec<_>> = (0..header.changes()).map(|_| Change::decode(&mut reader)).collect();
+    Some((blocks, changes?))
 }
 
 fn first_log_id(file: &FoundLogFile) -> Option<u128> {

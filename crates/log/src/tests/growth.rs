@@ -6,7 +6,7 @@ use crate::engine::shards::{BATCH_INDEX_BYTES, BLOCK_INDEX_BYTES, LiveBatch, Liv
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::files::{File, Files};
 use crate::medium::disk::Disk;
-use crate::{Change, RecordFlags, RunBuilder, Transaction};
+use crate::{Change, RecordFlags, RunBuilder, Transaction, check};
 use rheos_types::ShardKey;
 use std::io;
 use std::path::Path;
@@ -117,21 +117,26 @@ fn merging_leaves_out_what_has_expired_and_what_was_dropped() {
 
 #[test]
 fn a_shard_that_has_a_file_of_its_own_in_between_is_merged_around_it() {
-    let mut rig = Rig::new(&SimFiles::new());
-    let shards = rig.open_shards(6);
-    let mut model = Model::new();
-    for _ in 0..12 {
-        trickle(&mut rig, &mut model, &shards, 10);
-        // More than a file of one shard begins at.
-        for _ in 0..5 {
-            rig.append(&mut model, &shards[3..4], 1, 1 << 20).expect("appends");
+    let has_own: [fn(u64) -> bool; 2] = [|_| true, |round| round == 4];
+    for has_own in has_own {
+        let mut rig = Rig::new(&SimFiles::new());
+        let shards = rig.open_shards(6);
+        let mut model = Model::new();
+        for round in 0..12 {
+            trickle(&mut rig, &mut model, &shards, 10);
+            // More than a file of one shard begins at.
+            for _ in 0..if has_own(round) { 5 } else { 0 } {
+                rig.append(&mut model, &shards[3..4], 1, 1 << 20).expect("appends");
+            }
+            for _ in 0..4 {
+                rig.housekeeper.step().expect("keeps house");
+            }
         }
-        for _ in 0..4 {
-            rig.housekeeper.step().expect("keeps house");
-        }
+        rig.check(&mut model);
+        let files: Arc<dyn Files> = Arc::new(rig.files.crash(Unsynced::Kept));
+        assert_eq!(check(&files, Path::new(DIRECTORY)).expect("a check").findings, []);
+        rig.power_cut(Unsynced::Lost).expect("opens").check(&mut model);
     }
-    rig.check(&mut model);
-    rig.power_cut(Unsynced::Lost).expect("opens").check(&mut model);
 }
 
 #[test]

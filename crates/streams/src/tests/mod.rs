@@ -3,6 +3,7 @@
 mod accounts;
 mod appending;
 mod calls;
+mod consistency;
 mod consumers;
 mod encryption;
 mod iterators;

@@ -68,12 +68,14 @@ fn read(bytes: &[u8]) {
 /// Manifests as the disk writes them.
 #[must_use]
 pub fn manifest_seeds() -> Vec<Vec<u8>> {
-    let mut root = Root::default();
-    root.flushed_upto = 812;
     let snapshot = |name: &str, batch| SnapshotRef { name: format!("{name}.snapshot"), batch };
-    root.snapshots = vec![snapshot("0000000000000003", 813), snapshot("0000000000000001", 400)];
-    root.segments = vec!["0000000000000002.segment".to_owned()];
-    root.next_object = 4;
+    let root = Root {
+        flushed_upto: 812,
+        snapshots: vec![snapshot("0000000000000003", 813), snapshot("0000000000000001", 400)],
+        segments: vec!["0000000000000002.segment".to_owned()],
+        next_object: 4,
+        ..Root::default()
+    };
     let root = Some(Bytes::from(root.encode().expect("a root is JSON")));
     let seeds = [(None, vec![]), (None, vec![(1, 8192)]), (root, vec![(1, 8192), (2, 8192)])];
     let write = |(root, log_files): (Option<Bytes>, Vec<(u64, u64)>)| {

@@ -95,7 +95,7 @@ pub(super) fn scan(
                 Found::Nothing => break false,
             }
         };
-        scanner.check_nothing_after(index, offset, end.last.as_ref())?;
+        scanner.check_nothing_after(index, offset, end.last.as_ref(), above)?;
         end.torn |= broken;
     }
     end.files = scanner.files.into_iter().map(|(_, file, _)| file).collect();
@@ -170,8 +170,11 @@ impl Scanner<'_> {
         index: usize,
         offset: u64,
         last: Option<&(Location, ParsedBatch)>,
+        above: u64,
     ) -> Result<(), OpenError> {
         let corrupt = |what: String| OpenError::Corrupt { file: self.files[index].0.clone(), offset, what };
+        // What came before the first batch in the log must be covered by the snapshot.
+        let covered = last.map_or(above, |(_, last)| last.header.number);
         let last = last.map_or(0, |(_, last)| last.header.number);
         const WINDOW: usize = 1 << 20;
         let mut at = offset;
@@ -182,14 +185,17 @@ impl Scanner<'_> {
                 let place = at + (step * ALIGN) as u64;
                 if let HeaderAt::Valid(header) = Header::decode(page)
                     && self.belongs(index, place, &header)
-                    && header.number > last
-                    && place > offset
                 {
-                    return Err(corrupt(format!(
-                        "no readable batch, but batch {} follows at offset {place}, so that batch {} had been acknowledged",
-                        header.number,
-                        last + 1
-                    )));
+                    // The one that was being written is the next one; any other was written after it.
+                    let follows =
+                        if place > offset { header.number > last } else { header.number.saturating_sub(1) > covered };
+                    if follows {
+                        return Err(corrupt(format!(
+                            "no readable batch, but batch {} follows at offset {place}, so that batch {} had been acknowledged",
+                            header.number,
+                            covered + 1
+                        )));
+                    }
                 }
             }
             at += length as u64;
@@ -200,7 +206,7 @@ impl Scanner<'_> {
             if !self.belongs(later, FIRST_BATCH, &header) {
                 continue;
             }
-            if header.number > last + 1 && last > 0 {
+            if header.number.saturating_sub(1) > covered {
                 // A file between in which no batch begins is where it should be.
                 let (at, offset) = if later > index + 1 { (index + 1, FIRST_BATCH) } else { (index, offset) };
                 let corrupt = |what| OpenError::Corrupt { file: self.files[at].0.clone(), offset, what };
@@ -208,7 +214,7 @@ impl Scanner<'_> {
                     "no readable batch, but batch {} follows in {}, so that batch {} had been acknowledged",
                     header.number,
                     self.files[later].0,
-                    last + 1
+                    covered + 1
                 )));
             }
             break;
