@@ -4,6 +4,15 @@ import pathlib
 import socket
 import sys
 
+# Records that are read over and over: enough to be data rather than a cache line, few enough for the slowest peer to take.
+FILL = 50_000
+# What is measured, as arguments of `rheos bench`.
+WORKLOADS = {
+    "PutRecords": ["put", "--batch", "500", "--connections", "4"],
+    "PutRecord": ["put", "--batch", "1", "--connections", "16"],
+    "GetRecords": ["get", "--batch", "500", "--connections", "4", "--fill", str(FILL)],
+}
+
 
 def say(text):
     """Progress, which is not the result."""

@@ -47,6 +47,8 @@ pub(crate) fn recover(
         (index.closed, index.class, index.last_time_ms) = (shard.closed, shard.class, shard.last_time_ms);
     }
     let segments = load_segments(&*medium, &root, &shards)?;
+    // Everything is of a format that this version knows: from here on the log is this process's.
+    medium.begin()?;
     for run in runs {
         let Some(shard) = shards.get(run.entry.shard) else { continue };
         let mut index = shard.index();

@@ -105,6 +105,10 @@ impl Medium for MemoryMedium {
         Ok(())
     }
 
+    fn begin(&self) -> Result<(), OpenError> {
+        Ok(())
+    }
+
     fn admit(&self, length: usize, frees_space: bool) -> Result<(), NoRoom> {
         let contents = self.store.contents();
         let Some(capacity) = contents.capacity else { return Ok(()) };

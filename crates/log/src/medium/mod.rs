@@ -54,8 +54,7 @@ pub trait Medium: Objects {
     /// The root as last published; `None` for a new log.
     fn root(&self) -> Option<Bytes>;
 
-    /// Hands every batch above number `above` to `visit`, in order, and makes sure that what it handed out is durable.
-    /// Called once, before the first append.
+    /// Hands every batch above number `above` to `visit`, in order. Changes nothing of what is kept. Called once.
     ///
     /// # Errors
     /// Damage, a gap, a format of the future, or what `visit` returned.
@@ -64,6 +63,14 @@ pub trait Medium: Objects {
         above: u64,
         visit: &mut dyn FnMut(ParsedBatch, Location) -> Result<(), OpenError>,
     ) -> Result<(), OpenError>;
+
+    /// Takes the log over. Called once, after [`Self::replay`] and after everything else of the log was found to be of a
+    /// known format: so what a newer version wrote is refused as it is. On `Ok` what was handed out is durable, and
+    /// batches may be appended.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn begin(&self) -> Result<(), OpenError>;
 
     /// Whether a batch of `length` bytes can be appended without touching what is kept back for background work and for
     /// changes that free space (`frees_space`).
@@ -152,8 +159,7 @@ pub enum OpenError {
     },
     /// Written by a later version.
     #[error(
-        "{file} was written by a newer version of Rheos (format {format}, unknown feature bits {features:#x}; this version reads format {}): start that version, or restore a backup made by this one",
-        crate::batch::FORMAT
+        "{file} was written by a newer version of Rheos (format {format}, unknown feature bits {features:#x}): start that version, or restore a backup made by this one"
     )]
     Newer {
         /// The file.

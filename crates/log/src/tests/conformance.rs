@@ -58,6 +58,7 @@ fn replay(medium: &dyn Medium, above: u64) -> Vec<(ParsedBatch, Location)> {
             Ok(())
         })
         .expect("replays");
+    medium.begin().expect("begins");
     batches
 }
 

@@ -61,7 +61,7 @@ fn read(bytes: &[u8]) {
         let _covered = root.covered_upto();
     }
     let files = files.crash(Unsynced::Kept);
-    let replayed = open_disk(&files).and_then(|disk| disk.replay(0, &mut |_, _| Ok(())));
+    let replayed = open_disk(&files).and_then(|disk| disk.replay(0, &mut |_, _| Ok(())).and_then(|()| disk.begin()));
     assert!(!matches!(replayed, Err(OpenError::Io { .. })), "the disk works: {replayed:?}");
 }
 

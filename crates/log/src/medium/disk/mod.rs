@@ -55,6 +55,8 @@ pub struct Disk {
     generation: u64,
     /// Locked after `active` where both are needed.
     manifest: Mutex<Manifest>,
+    /// What replay has found, until the log is taken over.
+    end: Mutex<Option<scan::End>>,
     active: Mutex<Option<Active>>,
     /// Open log files, and the last batch in each (0: none yet).
     log_files: Mutex<BTreeMap<u64, LogFile>>,
@@ -83,8 +85,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Disk {
     /// Opens the log in `directory`, making both if they are not there, and keeps every other process out.
     ///
-    /// On `Ok` the open-generation has been raised, durably (of a new log: with its first file). Batches have not been read
-    /// yet: [`Medium::replay`] does.
+    /// On `Ok` nothing of a log that is there has been changed. Batches have not been read yet: [`Medium::replay`] does.
     ///
     /// # Errors
     /// [`OpenError`] says what is wrong and what to do; nothing was changed.
@@ -114,7 +115,7 @@ impl Disk {
 
         let loaded = Manifest::load(&*files, directory)?;
         let is_new = loaded.is_none();
-        let mut manifest = loaded.unwrap_or_else(|| Manifest {
+        let manifest = loaded.unwrap_or_else(|| Manifest {
             log_id: u128::from_le_bytes(rheos_types::random::bytes(random)),
             generation: 0,
             next_file_id: 1,
@@ -128,26 +129,39 @@ impl Disk {
         for listed in &manifest.log_files {
             log_file::open(&*files, directory, manifest.log_id, listed)?;
         }
-        manifest.generation += 1;
-        // A new log's manifest is first written when it lists the first file.
-        if !is_new {
-            manifest.store(&*files, directory).map_err(io_error("cannot write the manifest of"))?;
-        }
-        let disk = Self {
+        Ok(Self {
             files,
             directory: directory.to_path_buf(),
             objects,
             log_file_bytes,
             log_id: manifest.log_id,
-            generation: manifest.generation,
+            generation: manifest.generation + 1,
             manifest: Mutex::new(manifest),
+            end: Mutex::new(None),
             active: Mutex::new(None),
             log_files: Mutex::new(BTreeMap::new()),
             spares: Mutex::new(VecDeque::new()),
             _lock: lock,
-        };
-        disk.remove_unlisted().map_err(io_error("cannot tidy"))?;
-        Ok(disk)
+        })
+    }
+
+    /// What replay has found is made durable, and the next batch goes behind it.
+    fn take_over(&self, end: scan::End) -> io::Result<()> {
+        let (mut active, manifest) = (locked(&self.active), locked(&self.manifest));
+        if let Some((location, batch)) = end.last.filter(|(location, _)| location.number > end.durable_upto) {
+            // It reads well, which says nothing about the disk: after a kill or a failed sync it may be in the page cache
+            // alone. The same bytes are written again and synced before anything rests on them.
+            end.files[end.file].write_at(batch.bytes(), location.offset)?;
+            end.files[end.file].sync_data()?;
+        }
+        let listed = &manifest.log_files[end.file];
+        *active =
+            Some(Active { file: end.files[end.file].clone(), id: listed.id, offset: end.offset, bytes: listed.bytes });
+        locked(&self.spares).extend(manifest.log_files[end.file + 1..].iter().cloned());
+        let opened = manifest.log_files.iter().zip(end.files).zip(end.last_in_file);
+        locked(&self.log_files)
+            .extend(opened.map(|((listed, file), last_batch)| (listed.id, LogFile { file, last_batch })));
+        Ok(())
     }
 
     /// Reads the whole log without changing anything; the caller holds the lock. `prepare` says of the
@@ -334,36 +348,33 @@ impl Medium for Disk {
                     "the log ends in an unfinished write, which had not been acknowledged: dropped"
                 );
             }
-            if let Some((location, batch)) = end.last.filter(|(location, _)| location.number > end.durable_upto) {
-                // It reads well, which says nothing about the disk: after a kill or a failed sync it may be in the page
-                // cache alone. The same bytes are written again and synced before anything rests on them.
-                let rewrite = end.files[end.file].write_at(batch.bytes(), location.offset);
-                rewrite.and_then(|()| end.files[end.file].sync_data()).map_err(|source| OpenError::Io {
-                    what: "cannot rewrite the last batch of",
-                    file: log_file::path(&self.directory, location.file_id).display().to_string(),
-                    source,
-                })?;
+            *locked(&self.end) = Some(end);
+        }
+        Ok(())
+    }
+
+    fn begin(&self) -> Result<(), OpenError> {
+        let name = self.directory.display().to_string();
+        let io_error = |what| {
+            let file = name.clone();
+            move |source| OpenError::Io { what, file, source }
+        };
+        {
+            let mut manifest = locked(&self.manifest);
+            manifest.generation = self.generation;
+            // A new log's manifest is first written when it lists the first file.
+            if !manifest.log_files.is_empty() {
+                manifest.store(&*self.files, &self.directory).map_err(io_error("cannot write the manifest of"))?;
             }
-            let listed = &manifest.log_files[end.file];
-            *locked(&self.active) = Some(Active {
-                file: end.files[end.file].clone(),
-                id: listed.id,
-                offset: end.offset,
-                bytes: listed.bytes,
-            });
-            locked(&self.spares).extend(manifest.log_files[end.file + 1..].iter().cloned());
-            let opened = manifest.log_files.iter().zip(end.files).zip(end.last_in_file);
-            locked(&self.log_files)
-                .extend(opened.map(|((listed, file), last_batch)| (listed.id, LogFile { file, last_batch })));
+        }
+        self.remove_unlisted().map_err(io_error("cannot tidy"))?;
+        if let Some(end) = locked(&self.end).take() {
+            self.take_over(end).map_err(io_error("cannot rewrite the last batch in"))?;
         }
         let mut active = locked(&self.active);
         if active.is_none() {
-            let (file, listed) =
-                self.fresh_file(FIRST_FILE_BYTES.min(self.log_file_bytes)).map_err(|source| OpenError::Io {
-                    what: "cannot create the first log file in",
-                    file: self.directory.display().to_string(),
-                    source,
-                })?;
+            let first = self.fresh_file(FIRST_FILE_BYTES.min(self.log_file_bytes));
+            let (file, listed) = first.map_err(io_error("cannot create the first log file in"))?;
             locked(&self.log_files).insert(listed.id, LogFile { file: file.clone(), last_batch: 0 });
             *active = Some(Active { file, id: listed.id, offset: FIRST_BATCH, bytes: listed.bytes });
         }
