@@ -58,7 +58,7 @@ impl<'a> Request<'a> {
 /// Signatures: those that the input presents, and one that is made of the rest of it.
 pub(crate) fn sigv4(input: &[u8]) {
     if let Ok(text) = std::str::from_utf8(input)
-        && let Some(at) = sigv4::time::parse(text)
+        && let Some(at) = sigv4::time::parse(text).filter(|at| *at >= 0)
     {
         assert_eq!(sigv4::time::parse(&sigv4::time::iso_basic(at)), Some(at), "a date reads back");
     }

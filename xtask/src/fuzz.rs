@@ -38,6 +38,9 @@ pub(crate) struct Options {
     /// Add a row for each target to fuzz/log.md
     #[arg(long)]
     log: bool,
+    /// Choose inputs as this number says; without it by chance
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
     /// Afterwards put the smallest inputs that reach everything known into fuzz/corpus
     #[arg(long)]
     keep: bool,
@@ -47,9 +50,19 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What `cargo xtask test` runs.
+    /// What `cargo xtask test` runs: about the same each time, so that a change fails on what it did itself.
     pub(crate) fn check() -> Self {
-        Self { target: Vec::new(), all: true, seconds: 20, jobs: 2, fresh: true, log: false, keep: false, list: false }
+        Self {
+            target: Vec::new(),
+            all: true,
+            seconds: 20,
+            jobs: 2,
+            fresh: true,
+            seed: Some(1),
+            log: false,
+            keep: false,
+            list: false,
+        }
     }
 }
 
@@ -89,7 +102,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
             corpus::clear(&learnt(&target.name))?;
         }
     }
-    let ran = run::all(&program, &chosen, options.seconds, options.jobs)?;
+    let ran = run::all(&program, &chosen, options.seconds, options.jobs, options.seed)?;
     println!("{}", table(&ran));
     if options.log {
         add_to_log(&ran)?;

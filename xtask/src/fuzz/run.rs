@@ -65,7 +65,13 @@ struct Running<'a> {
 
 /// Runs every target for so many seconds of the processor, `jobs` of them at a time.
 #[expect(clippy::disallowed_methods, clippy::print_stdout, reason = "a build helper is not under test or simulation")]
-pub(super) fn all(program: &Path, targets: &[Target], seconds: u64, jobs: usize) -> anyhow::Result<Vec<Ran>> {
+pub(super) fn all(
+    program: &Path,
+    targets: &[Target],
+    seconds: u64,
+    jobs: usize,
+    seed: Option<u32>,
+) -> anyhow::Result<Vec<Ran>> {
     let mut waiting = targets.iter();
     let mut running: Vec<Running<'_>> = Vec::new();
     let mut ran = Vec::new();
@@ -73,7 +79,7 @@ pub(super) fn all(program: &Path, targets: &[Target], seconds: u64, jobs: usize)
         while running.len() < jobs.max(1)
             && let Some(target) = waiting.next()
         {
-            running.push(begin(program, target)?);
+            running.push(begin(program, target, seed)?);
         }
         if running.is_empty() {
             ran.sort_by_key(|ran: &Ran| targets.iter().position(|target| target.name == ran.name));
@@ -99,7 +105,7 @@ pub(super) fn all(program: &Path, targets: &[Target], seconds: u64, jobs: usize)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a build helper is not under test or simulation")]
-fn begin<'a>(program: &Path, target: &'a Target) -> anyhow::Result<Running<'a>> {
+fn begin<'a>(program: &Path, target: &'a Target, seed: Option<u32>) -> anyhow::Result<Running<'a>> {
     let name = &target.name;
     let found = folder().join("found").join(name);
     super::corpus::clear(&found)?;
@@ -109,6 +115,7 @@ fn begin<'a>(program: &Path, target: &'a Target) -> anyhow::Result<Running<'a>> 
     // Of the clock, while a process that is stopped stays in its input: the targets themselves bound the processor's.
     command.args(["-timeout=3600", "-report_slow_units=3600", "-rss_limit_mb=2048", "-print_final_stats=1"]);
     command.arg(format!("-artifact_prefix={}/", found.display()));
+    command.args(seed.map(|seed| format!("-seed={seed}")));
     let dictionary = kept("dictionaries", &format!("{name}.dict"));
     if dictionary.exists() {
         command.arg(format!("-dict={}", dictionary.display()));

@@ -7,7 +7,7 @@ pub type Millis = i64;
 const SECOND: Millis = 1000;
 const DAY: Millis = 24 * 60 * 60 * SECOND;
 
-/// Writes a moment as `20150830T123600Z`. Years past 9999 are written as that year.
+/// Writes a moment as `20150830T123600Z`. Years past 9999 are written as that year, those before 1970 as its beginning.
 pub fn iso_basic(at: Millis) -> String {
     let at = at.clamp(0, 253_402_300_799_999);
     let (year, month, day) = date_of(at.div_euclid(DAY));
