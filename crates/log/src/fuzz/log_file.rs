@@ -130,15 +130,15 @@ fn recover(disk: &SimFiles) {
     match open_log(disk) {
         Ok(opened) => {
             let report = checked.expect("what opens can be checked");
-            // Blocks whose checksum is right and whose records are none do not keep a log from opening.
+            // Blocks whose checksum is right and whose records are none, or whose positions are others' as well, do not keep a
+            // log from opening. No writer writes them, and nothing is promised of what a check makes of them.
             let is_whole = |(_, first, next, _, held): &(_, u64, u64, _, Vec<Held>)| {
                 let records = held.iter().filter(|held| matches!(held, Held::Record(..))).count();
                 records as u64 == next.saturating_sub(*first)
             };
             let all_is_read = contents(&opened.log).shards.iter().all(is_whole);
-            assert_eq!(
-                report.findings.is_empty(),
-                all_is_read,
+            assert!(
+                !all_is_read || report.findings.is_empty(),
                 "what opens and reads checks clean: {:?}",
                 report.findings
             );
