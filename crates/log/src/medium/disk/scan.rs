@@ -175,7 +175,6 @@ impl Scanner<'_> {
         let corrupt = |what: String| OpenError::Corrupt { file: self.files[index].0.clone(), offset, what };
         // What came before the first batch in the log must be covered by the snapshot.
         let covered = last.map_or(above, |(_, last)| last.header.number);
-        let last = last.map_or(0, |(_, last)| last.header.number);
         const WINDOW: usize = 1 << 20;
         let mut at = offset;
         while at < self.files[index].2 {
@@ -186,10 +185,8 @@ impl Scanner<'_> {
                 if let HeaderAt::Valid(header) = Header::decode(page)
                     && self.belongs(index, place, &header)
                 {
-                    // The one that was being written is the next one; any other was written after it.
-                    let follows =
-                        if place > offset { header.number > last } else { header.number.saturating_sub(1) > covered };
-                    if follows {
+                    // What stands here and was being written is the next one. Whatever stands behind was written after it.
+                    if place > offset || header.number.saturating_sub(1) > covered {
                         return Err(corrupt(format!(
                             "no readable batch, but batch {} follows at offset {place}, so that batch {} had been acknowledged",
                             header.number,
