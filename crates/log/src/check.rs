@@ -3,10 +3,12 @@
 use crate::batch::ParsedBatch;
 use crate::engine::recovery::{Replay, newest_snapshot};
 use crate::engine::root::Root;
+use crate::engine::segment::Damage;
 use crate::files::Files;
 use crate::medium::OpenError;
-use crate::medium::disk::{CheckedLog, Disk, DiskObjects, unfinished};
+use crate::medium::disk::{self, CheckedLog, Disk, DiskObjects, unfinished};
 use crate::repair::{Lost, Plan, Survey};
+use rheos_types::ShardKey;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -62,6 +64,17 @@ impl Finding {
     pub(crate) fn at(file: &str, offset: u64, what: impl Into<String>) -> Self {
         Self { offset: Some(offset), ..Self::of(file, what) }
     }
+
+    /// A segment whose records were found without its directory.
+    pub(crate) fn of_directory(file: &str) -> Self {
+        Self::of(file, "its directory is damaged; its records were found without it")
+    }
+
+    /// Records of a shard that a segment does not give back.
+    pub(crate) fn of_records(file: &str, shard: ShardKey, damage: Damage) -> Self {
+        let Damage { offset, first, next } = damage;
+        Self::at(file, offset, format!("positions {first} to {} of shard {shard} cannot be read", next - 1))
+    }
 }
 
 /// How far something long has come.
@@ -105,13 +118,7 @@ pub(crate) fn lock(files: &dyn Files, directory: &Path) -> Result<Box<dyn Send +
     if !has_log && files.open_read(&directory.join("MANIFEST")).is_err() {
         return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
     }
-    let path = directory.join("LOCK");
-    let locked = files.lock(&path).map_err(|source| OpenError::Io {
-        what: "cannot lock",
-        file: path.display().to_string(),
-        source,
-    })?;
-    locked.ok_or_else(|| OpenError::Locked { path: path.display().to_string() })
+    disk::lock(files, directory)
 }
 
 pub(crate) fn check_locked(
@@ -125,8 +132,7 @@ pub(crate) fn check_locked(
         file: directory.join("UNFINISHED").display().to_string(),
         source,
     })? {
-        let command = if begun.starts_with(unfinished::RESTORE) { "rheos restore" } else { "rheos log repair" };
-        let what = format!("a `{command}` was interrupted: run it again, it finishes");
+        let what = format!("a `{}` was interrupted: run it again, it finishes", unfinished::command(&begun));
         report.findings.push(Finding::of("UNFINISHED", what));
     }
     let mut survey = Survey::take(files, directory, progress)?;

@@ -33,7 +33,6 @@ use std::path::Path;
 const FORMAT: u32 = 1;
 const MAGIC: &str = "rheos-backup ";
 const NAME: &str = crate::medium::disk::unfinished::BACKUP;
-const NEW_NAME: &str = "BACKUP.new";
 const MAX_BYTES: u64 = 256 << 20;
 /// Bytes that are read and written at a time.
 const STEP_BYTES: usize = 1 << 20;
@@ -138,13 +137,7 @@ impl Contents {
         let mut bytes = format!("{MAGIC}{FORMAT}\n{}\n", serde_json::to_string_pretty(self)?).into_bytes();
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(format!("crc32c {crc:08x}\n").as_bytes());
-        let new = directory.join(NEW_NAME);
-        remove_if_there(files, &new)?;
-        let file = files.create(&new)?;
-        file.write_at(&bytes, 0)?;
-        file.sync_data()?;
-        files.rename(&new, &directory.join(NAME))?;
-        files.sync_dir(directory)
+        files.replace(directory, NAME, &bytes)
     }
 }
 
@@ -162,17 +155,10 @@ fn is_of_a_backup(path: &str) -> bool {
     }
 }
 
-fn remove_if_there(files: &dyn Files, path: &Path) -> io::Result<()> {
-    match files.remove(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
 /// Copies a file durably: its length and its checksum. The target's name is durable once its directory is synced.
 fn copy(files: &dyn Files, source: &Path, target: &Path, on_bytes: &mut dyn FnMut(u64)) -> io::Result<(u64, u32)> {
     let from = files.open_read(source)?;
-    remove_if_there(files, target)?;
+    files.remove_if_there(target)?;
     let to = files.create(target)?;
     let mut buffer = vec![0; STEP_BYTES];
     let (mut offset, mut crc) = (0, 0);

@@ -1,13 +1,13 @@
 //! Making a data directory of a backup.
 
-use super::{BackupError, Contents, CopiedFile, copy, failed, remove_if_there};
+use super::{BackupError, Contents, CopiedFile, copy, failed};
 use crate::batch::{BatchBuilder, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::check::{Progress, check_locked};
 use crate::engine::root::{Root, SnapshotRef};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{LogFileRef, Manifest};
-use crate::medium::disk::unfinished;
+use crate::medium::disk::{self, unfinished};
 use bytes::Bytes;
 use rheos_types::Random;
 use std::io;
@@ -61,11 +61,7 @@ pub fn restore(
         BackupError::Refused(format!("{} holds no finished backup: there is no file {}", source.display(), super::NAME))
     })?;
     let begun = begin(&**files, target)?;
-    let lock_path = target.join("LOCK");
-    let _lock = files
-        .lock(&lock_path)
-        .map_err(failed(format!("lock {}", lock_path.display())))?
-        .ok_or_else(|| crate::OpenError::Locked { path: lock_path.display().to_string() })?;
+    let _lock = disk::lock(&**files, target)?;
     if begun {
         clear(&**files, target).map_err(failed(format!("clear {}", target.display())))?;
     }
@@ -147,18 +143,13 @@ fn begin(files: &dyn Files, target: &Path) -> Result<bool, BackupError> {
     files.create_dir(target).map_err(failed(format!("create {}", target.display())))?;
     let begun = unfinished::read(files, target).map_err(failed("read UNFINISHED"))?;
     let names = files.list(target).map_err(failed(format!("list {}", target.display())))?;
-    let others = names.iter().filter(|name| !["UNFINISHED", "LOCK"].contains(&name.as_str())).count();
-    match begun {
-        Some(what) if what.starts_with(unfinished::RESTORE) => return Ok(true),
-        // Cut off before it said anything, and before it did anything.
-        Some(what) if what.is_empty() && others == 0 => {
-            files.remove(&target.join("UNFINISHED")).map_err(failed("remove UNFINISHED"))?;
-        }
-        None if others == 0 => {}
-        Some(_) | None => {
-            let what = format!("{} is not empty: restore into a new directory", target.display());
-            return Err(BackupError::Refused(what));
-        }
+    if begun.is_some_and(|what| what.starts_with(unfinished::RESTORE)) {
+        return Ok(true);
+    }
+    // What a restore may leave that was cut off before it said so.
+    if names.iter().any(|name| !["UNFINISHED.new", "LOCK"].contains(&name.as_str())) {
+        let what = format!("{} is not empty: restore into a new directory", target.display());
+        return Err(BackupError::Refused(what));
     }
     unfinished::begin(files, target, unfinished::RESTORE).map_err(failed("write UNFINISHED"))?;
     Ok(false)
@@ -176,7 +167,7 @@ fn clear(files: &dyn Files, target: &Path) -> io::Result<()> {
             if ["UNFINISHED", "LOCK", "log", "objects"].contains(&name.as_str()) {
                 continue;
             }
-            remove_if_there(files, &path.join(name))?;
+            files.remove_if_there(&path.join(name))?;
         }
     }
     Ok(())

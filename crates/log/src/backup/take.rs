@@ -1,10 +1,10 @@
 //! Taking a backup.
 
-use super::{BackupError, Contents, CopiedFile, NAME, NEW_NAME, copy, failed, remove_if_there};
+use super::{BackupError, Contents, CopiedFile, NAME, copy, failed};
 use crate::batch::{ALIGN, HEADER, Header, HeaderAt, ParsedBatch};
 use crate::check::{Finding, Progress};
 use crate::engine::root::{Root, SnapshotRef, load_snapshot};
-use crate::engine::segment::{self, Damage, OpenedSegment};
+use crate::engine::segment::{self, OpenedSegment};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, Manifest};
@@ -204,8 +204,7 @@ impl Taking<'_> {
     ) -> Result<Attempt, BackupError> {
         let root = Root::decode(manifest.root.as_ref())?;
         let objects = DiskObjects::new(self.files.clone(), self.source);
-        let names: Vec<String> =
-            root.segments.iter().cloned().chain(root.snapshots.iter().map(|snapshot| snapshot.name.clone())).collect();
+        let names: Vec<String> = root.objects().cloned().collect();
         let total_bytes = names.iter().map(|name| objects.object_len(name).unwrap_or(0)).sum();
         let mut done_bytes = 0;
         for name in &names {
@@ -267,13 +266,11 @@ impl Taking<'_> {
         let file = format!("objects/{name}");
         let OpenedSegment::Read(directory) = segment::open(&objects, name)? else { return Ok(()) };
         if directory.rebuilt {
-            self.findings.push(Finding::of(&file, "its directory is damaged; its records were found without it"));
+            self.findings.push(Finding::of_directory(&file));
         }
         for run in directory.runs {
-            for Damage { offset, first, next } in run.readable(&objects).1 {
-                let what = format!("positions {first} to {} of shard {} cannot be read", next - 1, run.shard);
-                self.findings.push(Finding::at(&file, offset, what));
-            }
+            let damages = run.readable(&objects).1.into_iter();
+            self.findings.extend(damages.map(|damage| Finding::of_records(&file, run.shard, damage)));
         }
         Ok(())
     }
@@ -306,7 +303,7 @@ impl Taking<'_> {
         let name = self.name_batches()?;
         let path = self.target.join(&name);
         let into = failed(format!("write {}", path.display()));
-        remove_if_there(&**self.files, &path).and_then(|()| self.files.create(&path)).map_err(into).and_then(|target| {
+        self.files.remove_if_there(&path).and_then(|()| self.files.create(&path)).map_err(into).and_then(|target| {
             let mut writing = Writing { target, buffer: Vec::new(), offset: 0, crc: 0 };
             let total_bytes = manifest.log_files.iter().map(|listed| listed.bytes).sum();
             let mut done_bytes = 0;
@@ -364,7 +361,7 @@ impl Taking<'_> {
             match copy(&**self.files, &source, &target, &mut |_| {}) {
                 Ok((bytes, crc)) => copied.push(CopiedFile { path, bytes, crc32c: format!("{crc:08x}") }),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    remove_if_there(&**self.files, &target).map_err(failed(format!("tidy {path}")))?;
+                    self.files.remove_if_there(&target).map_err(failed(format!("tidy {path}")))?;
                 }
                 Err(error) => return Err(failed(format!("copy {}", source.display()))(error)),
             }
@@ -381,9 +378,7 @@ impl Taking<'_> {
     fn finish(self, taken: Contents, batches: CopiedFile, extras: Vec<CopiedFile>) -> Result<Backup, BackupError> {
         let root = &taken.root;
         let named: BTreeMap<String, CopiedFile> = root
-            .segments
-            .iter()
-            .chain(root.snapshots.iter().map(|snapshot| &snapshot.name))
+            .objects()
             .filter_map(|name| self.copied.get(&format!("objects/{name}")).cloned())
             .chain([batches])
             .chain(extras)
@@ -396,12 +391,11 @@ impl Taking<'_> {
         }
         contents.store(&**self.files, self.target).map_err(failed(format!("write {NAME}")))?;
         // From here on the new backup counts. What only the earlier one had goes.
-        remove_if_there(&**self.files, &self.target.join(NEW_NAME)).map_err(failed("tidy"))?;
         for folder in ["log", "objects"] {
             let path = self.target.join(folder);
             for name in self.files.list(&path).map_err(failed(format!("list {}", path.display())))? {
                 if !named.contains_key(&format!("{folder}/{name}")) {
-                    remove_if_there(&**self.files, &path.join(&name)).map_err(failed(format!("remove {name}")))?;
+                    self.files.remove_if_there(&path.join(&name)).map_err(failed(format!("remove {name}")))?;
                 }
             }
         }

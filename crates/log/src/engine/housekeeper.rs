@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// A shard with this much to write gets a file of its own, so that it can be freed by itself.
-const OWN_FILE_BYTES: u64 = 4 << 20;
+pub(crate) const OWN_FILE_BYTES: u64 = 4 << 20;
 
 /// Bytes of records that a block of a segment has, about: larger ones of the log are written in parts.
 const PART_BYTES: usize = 64 << 10;
@@ -232,7 +232,7 @@ impl Housekeeper {
 }
 
 /// Adds a block, a large one in parts: a reader reads and verifies whole blocks, and may want a few records only.
-fn push(builder: &mut SegmentBuilder, entry: &BlockEntry, block: &Block) -> io::Result<()> {
+pub(crate) fn push(builder: &mut SegmentBuilder, entry: &BlockEntry, block: &Block) -> io::Result<()> {
     if block.len_bytes() <= 2 * PART_BYTES {
         return builder.push(*entry, block.time_ms(), block.bytes());
     }

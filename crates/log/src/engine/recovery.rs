@@ -219,11 +219,9 @@ fn load_segments(medium: &dyn Medium, root: &Root, shards: &Shards) -> Result<Ha
 
 /// Deletes objects that no root names: what a crash left between writing and publishing.
 fn remove_orphans(medium: &dyn Medium, root: &Root) {
-    let named =
-        |name: &String| root.segments.contains(name) || root.snapshots.iter().any(|snapshot| snapshot.name == *name);
-    let removed = medium
-        .list_objects()
-        .and_then(|names| names.iter().filter(|name| !named(name)).try_for_each(|name| medium.delete_object(name)));
+    let removed = medium.list_objects().and_then(|names| {
+        names.iter().filter(|name| !root.names(name)).try_for_each(|name| medium.delete_object(name))
+    });
     if let Err(error) = removed {
         tracing::warn!(%error, "cannot delete objects that nothing names: trying again at the next start");
     }

@@ -69,6 +69,16 @@ impl Root {
         self.flushed_upto.min(oldest)
     }
 
+    /// The objects that count.
+    pub(crate) fn objects(&self) -> impl Iterator<Item = &String> {
+        self.segments.iter().chain(self.snapshots.iter().map(|snapshot| &snapshot.name))
+    }
+
+    /// Whether an object of this name counts.
+    pub(crate) fn names(&self, name: &str) -> bool {
+        self.objects().any(|object| object == name)
+    }
+
     /// Puts `merged` in the place of the segments that it was made from.
     pub(crate) fn replace_segments(&mut self, sources: &[String], merged: Vec<String>) {
         self.format = FORMAT_MERGED;

@@ -29,6 +29,23 @@ pub trait Files: Send + Sync + 'static {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Removes a file, if there is one.
+    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
+        match self.remove(path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+    /// Gives a file these contents, durably and at one stroke: whoever opens it finds the old ones or the new.
+    fn replace(&self, directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = directory.join(format!("{name}.new"));
+        self.remove_if_there(&new)?;
+        let file = self.create(&new)?;
+        file.write_at(bytes, 0)?;
+        file.sync_data()?;
+        self.rename(&new, &directory.join(name))?;
+        self.sync_dir(directory)
+    }
     /// Makes a directory's entries durable.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
     /// Bytes that can still be written on the disk that holds `path`.

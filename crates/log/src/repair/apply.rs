@@ -6,12 +6,13 @@ use super::plan::{Piece, Plan, RepairError, Source};
 use super::survey::Survey;
 use crate::batch::{BatchBuilder, BlockEntry, Place};
 use crate::check::{Progress, check_locked};
+use crate::engine::housekeeper::{self, OWN_FILE_BYTES};
 use crate::engine::root::{Root, SnapshotRef, encode_snapshot};
 use crate::engine::segment::SegmentBuilder;
 use crate::files::Files;
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, LogFileRef, Manifest};
-use crate::medium::disk::{DiskObjects, unfinished};
+use crate::medium::disk::{DiskObjects, FRESH, unfinished};
 use crate::record::Block;
 use rheos_types::ShardKey;
 use std::collections::BTreeMap;
@@ -19,12 +20,8 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// Records of a shard beyond this get a file of their own, as the housekeeper does it.
-const OWN_FILE_POSITIONS_BYTES: u64 = 4 << 20;
 /// Objects that a repair writes are named this far above all that there ever were, in case the highest names are lost.
 const NAMES_APART: u64 = 1 << 20;
-/// The name of a log file until it is whole.
-const FRESH: &str = "fresh";
 /// The log file of a repaired directory: room for its first batches.
 const LOG_FILE_BYTES: u64 = 256 << 10;
 
@@ -170,7 +167,7 @@ fn by_class(survey: &Survey, plan: &Plan, shards: &Shards) -> BTreeMap<(u32, u64
             })
             .sum();
         let class = plan.state.shards.get(shard).map_or(0, |shard| shard.class);
-        let own = if bytes >= OWN_FILE_POSITIONS_BYTES { shard + 1 } else { 0 };
+        let own = if bytes >= OWN_FILE_BYTES { shard + 1 } else { 0 };
         classes.entry((class, own)).or_default().insert(*shard, pieces.clone());
     }
     classes
@@ -193,7 +190,7 @@ fn write_segment(
                     let crc = crc32c::crc32c(block.bytes());
                     let (first, count, bytes) = (block.first(), block.count(), block.bytes().len() as u32);
                     let entry = BlockEntry { shard: ShardKey(*shard), first, count, bytes, crc };
-                    builder.push(entry, block.time_ms(), block.bytes())?;
+                    housekeeper::push(&mut builder, &entry, &block)?;
                     position = first + u64::from(count);
                 }
             }
@@ -220,8 +217,10 @@ fn read(
         Source::Log(at) => {
             let block = plan.blocks[at];
             let found = survey.batches.get(&block.batch).cloned().ok_or_else(changed)?;
-            let content = survey.content(&found);
-            let records = content.records(&block.entry, block.offset);
+            let records = survey.records(&found, &block.entry, block.offset);
+            if crc32c::crc32c(&records) != block.entry.crc {
+                return Err(changed());
+            }
             let whole = Block::new(block.entry.first, block.entry.count, block.time_ms, records);
             whole.part(position, count, usize::MAX).into_iter().collect()
         }
@@ -239,20 +238,11 @@ fn copy_manifest(files: &dyn Files, directory: &Path, aside: &Path) -> io::Resul
         // An earlier attempt: what it kept is the older, and the one that matters.
         return Ok(());
     }
-    let new = aside.join("MANIFEST.copy");
-    match files.remove(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
     let length = source.len_bytes()?.min(64 << 20) as usize;
     let mut bytes = vec![0; length];
     // A disk that does not give it back keeps nobody from repairing.
     let read = source.read_at(&mut bytes, 0).unwrap_or(0);
-    let copy = files.create(&new)?;
-    copy.write_at(&bytes[..read], 0)?;
-    copy.sync_data()?;
-    files.rename(&new, &target)?;
-    files.sync_dir(aside)
+    files.replace(aside, manifest::NAME, &bytes[..read])
 }
 
 /// Makes a log file with an empty batch in it, and a manifest that names all that counts. From then on it does.
@@ -263,10 +253,7 @@ fn commit(files: &dyn Files, directory: &Path, survey: &Survey, plan: &Plan, roo
     let logs = log_file::directory(directory);
     files.create_dir(&logs)?;
     let fresh = logs.join(FRESH);
-    match files.remove(&fresh) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
+    files.remove_if_there(&fresh)?;
     let file = files.create(&fresh)?;
     file.allocate(LOG_FILE_BYTES)?;
     log_file::write_name(&*file, survey.log_id, id)?;
@@ -291,17 +278,8 @@ fn move_aside(files: &Arc<dyn Files>, directory: &Path, aside: &str) -> io::Resu
     let unsound = |error: crate::OpenError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
     let manifest = Manifest::load(&**files, directory).map_err(unsound)?.ok_or(io::ErrorKind::NotFound)?;
     let root = Root::decode(manifest.root.as_ref()).map_err(unsound)?;
-    let mut moved = 0;
-    let is_listed = |name: &str| {
-        let path = log_file::directory(directory).join(name);
-        manifest.log_files.iter().any(|listed| log_file::path(directory, listed.id) == path)
-    };
-    moved += move_files(&**files, directory, aside, "log", &is_listed)?;
-    let is_named = |name: &str| {
-        root.segments.iter().any(|segment| segment == name)
-            || root.snapshots.iter().any(|snapshot| snapshot.name == name)
-    };
-    Ok(moved + move_files(&**files, directory, aside, "objects", &is_named)?)
+    let moved = move_files(&**files, directory, aside, "log", &|name| manifest.lists(name))?;
+    Ok(moved + move_files(&**files, directory, aside, "objects", &|name| root.names(name))?)
 }
 
 fn move_files(

@@ -7,7 +7,6 @@ use std::io;
 use std::path::Path;
 
 const NAME: &str = "LOST";
-const NEW_NAME: &str = "LOST.new";
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Positions of a shard whose records are lost.
@@ -42,18 +41,9 @@ pub(super) fn load(files: &dyn Files, directory: &Path) -> Vec<Lost> {
 
 /// Writes the losses down, durably.
 pub(super) fn store(files: &dyn Files, directory: &Path, lost: &[Lost]) -> io::Result<()> {
-    let new = directory.join(NEW_NAME);
-    match files.remove(&new) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
     let mut bytes = serde_json::to_vec_pretty(lost)?;
     bytes.push(b'\n');
-    let file = files.create(&new)?;
-    file.write_at(&bytes, 0)?;
-    file.sync_data()?;
-    files.rename(&new, &directory.join(NAME))?;
-    files.sync_dir(directory)
+    files.replace(directory, NAME, &bytes)
 }
 
 /// The parts of `all` that `known` does not have.

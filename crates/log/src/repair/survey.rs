@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::check::{Finding, Progress};
 use crate::codec::Reader;
 use crate::engine::root::{Root, SnapshotRef, load_snapshot, snapshot_batch};
-use crate::engine::segment::{self, Damage, OpenedSegment, SegmentRun};
+use crate::engine::segment::{self, OpenedSegment, SegmentRun};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::DiskObjects;
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
@@ -79,13 +79,6 @@ pub(crate) struct Content {
     pub(crate) blocks: Option<Vec<FoundBlock>>,
     /// The changes. `None`: there were some, and they are lost.
     pub(crate) changes: Option<Vec<Change>>,
-    bytes: Bytes,
-}
-
-impl Content {
-    pub(crate) fn records(&self, entry: &BlockEntry, offset: usize) -> Bytes {
-        self.bytes.slice(offset..offset + entry.bytes as usize)
-    }
 }
 
 /// A segment that counts.
@@ -205,7 +198,7 @@ impl Survey {
             self.manifest.iter().flat_map(|manifest| manifest.log_files.clone()).collect();
         for name in names {
             let path = logs.join(&name);
-            let at = missing.iter().position(|listed| log_file::path(directory, listed.id) == path);
+            let at = missing.iter().position(|listed| log_file::name(listed.id) == name);
             let listed = at.map(|at| missing.remove(at));
             let file = files.open(&path).map_err(io_error("cannot open", &path))?;
             let length = file.len_bytes().map_err(io_error("cannot measure", &path))?;
@@ -216,7 +209,7 @@ impl Survey {
             self.log_files.push(FoundLogFile { name, listed, id: None, length, file: Some(file), unreadable: false });
         }
         for listed in missing {
-            let name = format!("log/{:016x}.log", listed.id);
+            let name = format!("log/{}", log_file::name(listed.id));
             self.findings.push(Finding::of(&name, "missing, although the manifest lists it"));
             let listed = Some(listed);
             self.log_files.push(FoundLogFile { name, listed, id: None, length: 0, file: None, unreadable: false });
@@ -392,7 +385,12 @@ impl Survey {
             Some((blocks, changes)) => (Some(blocks), Some(changes)),
             None => ((header.blocks() == 0).then(Vec::new), (header.changes() == 0).then(Vec::new)),
         };
-        Content { blocks, changes, bytes }
+        Content { blocks, changes }
+    }
+
+    /// The records of a block, which begin at `offset` in its batch.
+    pub(crate) fn records(&mut self, found: &FoundBatch, entry: &BlockEntry, offset: usize) -> Bytes {
+        self.read(found.file, found.header.place.offset + offset as u64, entry.bytes as usize)
     }
 
     fn load_snapshots(&mut self, objects: &DiskObjects, root: Option<&Root>) -> Result<(), OpenError> {
@@ -459,7 +457,7 @@ impl Survey {
         };
         let mut intact = !directory.rebuilt;
         if directory.rebuilt {
-            self.findings.push(Finding::of(&file, "its directory is damaged; its records were found without it"));
+            self.findings.push(Finding::of_directory(&file));
         }
         let mut runs = Vec::with_capacity(directory.runs.len());
         let mut done = 0;
@@ -467,11 +465,8 @@ impl Survey {
             let (readable, damages) = run.readable(objects);
             done += run.len_bytes();
             progress(done);
-            for Damage { offset, first, next } in damages {
-                intact = false;
-                let what = format!("positions {first} to {} of shard {} cannot be read", next - 1, run.shard);
-                self.findings.push(Finding::at(&file, offset, what));
-            }
+            intact &= damages.is_empty();
+            self.findings.extend(damages.into_iter().map(|damage| Finding::of_records(&file, run.shard, damage)));
             runs.push(FoundRun { run, readable });
         }
         // A whole file of which nothing can be found is no segment; where nothing says that it is one, it is left alone.

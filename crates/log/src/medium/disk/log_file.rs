@@ -21,7 +21,12 @@ pub(crate) fn directory(data: &Path) -> PathBuf {
 
 /// The path of log file `id`.
 pub(crate) fn path(data: &Path, id: u64) -> PathBuf {
-    directory(data).join(format!("{id:016x}.log"))
+    directory(data).join(name(id))
+}
+
+/// The name of the log file in its directory.
+pub(crate) fn name(id: u64) -> String {
+    format!("{id:016x}.log")
 }
 
 /// Writes the naming page; not synced.

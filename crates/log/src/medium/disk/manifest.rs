@@ -9,6 +9,7 @@
 //! ```
 
 use super::super::OpenError;
+use super::log_file;
 use crate::files::{Files, read_exact_at};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,6 @@ use std::io;
 use std::path::Path;
 
 pub(crate) const NAME: &str = "MANIFEST";
-const NEW_NAME: &str = "MANIFEST.new";
 const MAGIC: &str = "rheos-manifest ";
 const FORMAT: u32 = 1;
 /// Larger files are not a manifest: 64 MiB would name a million segments.
@@ -60,6 +60,11 @@ mod hex_u128 {
 }
 
 impl Manifest {
+    /// Whether a log file of this name is listed.
+    pub(crate) fn lists(&self, name: &str) -> bool {
+        self.log_files.iter().any(|listed| log_file::name(listed.id) == name)
+    }
+
     /// Reads the manifest of `directory`; `None` if there is none.
     pub(crate) fn load(files: &dyn Files, directory: &Path) -> Result<Option<Self>, OpenError> {
         let path = directory.join(NAME);
@@ -105,15 +110,6 @@ impl Manifest {
         bytes.push(b'\n');
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(format!("crc32c {crc:08x}\n").as_bytes());
-        let new = directory.join(NEW_NAME);
-        match files.remove(&new) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let file = files.create(&new)?;
-        file.write_at(&bytes, 0)?;
-        file.sync_data()?;
-        files.rename(&new, &directory.join(NAME))?;
-        files.sync_dir(directory)
+        files.replace(directory, NAME, &bytes)
     }
 }

@@ -42,7 +42,15 @@ const MAX_SPARES: usize = 2;
 /// A file has this name while it is prepared for its life, its first or a further one.
 const SPARE: &str = "spare";
 /// The writer makes a file under this name when no spare is ready.
-const FRESH: &str = "fresh";
+pub(crate) const FRESH: &str = "fresh";
+
+/// Keeps every other process out of a data directory while what is returned lives.
+pub(crate) fn lock(files: &dyn Files, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    let path = directory.join("LOCK");
+    let name = || path.display().to_string();
+    let locked = files.lock(&path).map_err(|source| OpenError::Io { what: "cannot lock", file: name(), source })?;
+    locked.ok_or_else(|| OpenError::Locked { path: name() })
+}
 
 /// An open log on a disk.
 pub struct Disk {
@@ -103,9 +111,7 @@ impl Disk {
         files.create_dir(&log_file::directory(directory)).map_err(io_error("cannot create"))?;
         let objects = DiskObjects::new(files.clone(), directory);
         objects.create_directory().map_err(io_error("cannot create"))?;
-        let lock_path = directory.join("LOCK");
-        let lock = files.lock(&lock_path).map_err(io_error("cannot lock"))?;
-        let lock = lock.ok_or_else(|| OpenError::Locked { path: lock_path.display().to_string() })?;
+        let lock = lock(&*files, directory)?;
         unfinished::refuse(&*files, directory)?;
         let free = files.free_bytes(directory).map_err(io_error("cannot measure the free space of"))?;
         let log_file_bytes = options
@@ -214,9 +220,8 @@ impl Disk {
         let manifest = locked(&self.manifest);
         let directory = log_file::directory(&self.directory);
         for name in self.files.list(&directory)? {
-            let path = directory.join(&name);
-            if !manifest.log_files.iter().any(|listed| log_file::path(&self.directory, listed.id) == path) {
-                self.files.remove(&path)?;
+            if !manifest.lists(&name) {
+                self.files.remove(&directory.join(name))?;
             }
         }
         self.objects.remove_unfinished()
@@ -242,18 +247,11 @@ impl Disk {
     /// Makes a file without writing it full first: for when none is ready.
     fn fresh_file(&self, bytes: u64) -> io::Result<(Arc<dyn File>, LogFileRef)> {
         let path = log_file::directory(&self.directory).join(FRESH);
-        self.remove_if_there(&path)?;
+        self.files.remove_if_there(&path)?;
         let file = self.files.create(&path)?;
         file.allocate(bytes)?;
         let listed = self.name_and_list(&*file, FRESH, bytes)?;
         Ok((file, listed))
-    }
-
-    fn remove_if_there(&self, path: &Path) -> io::Result<()> {
-        match self.files.remove(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
     }
 
     /// Moves on to the next file, which has room for `length` bytes.
@@ -479,7 +477,7 @@ impl Medium for Disk {
             return Ok(());
         }
         let path = log_file::directory(&self.directory).join(SPARE);
-        self.remove_if_there(&path)?;
+        self.files.remove_if_there(&path)?;
         let file = self.write_zeros(&path, self.log_file_bytes)?;
         self.add_spare(file)
     }

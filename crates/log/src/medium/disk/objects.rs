@@ -50,10 +50,7 @@ impl DiskObjects {
     }
 
     pub(crate) fn delete(&self, name: &str) -> io::Result<()> {
-        match self.files.remove(&self.directory.join(name)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+        self.files.remove_if_there(&self.directory.join(name))
     }
 }
 

@@ -163,6 +163,12 @@ impl Scanner<'_> {
         Err(OpenError::Corrupt { file: self.files[index].0.clone(), offset, what })
     }
 
+    /// The batch behind `covered` should stand there, since a later one was begun.
+    fn missing(&self, index: usize, offset: u64, covered: u64, which: &str) -> OpenError {
+        let what = format!("no readable batch, but {which}, so that batch {} had been acknowledged", covered + 1);
+        OpenError::Corrupt { file: self.files[index].0.clone(), offset, what }
+    }
+
     /// Nothing readable ends a file at `offset`. That is as it should be unless a later batch stands behind: in this file
     /// at any boundary, or as a first batch with too high a number in a later one.
     fn check_nothing_after(
@@ -172,7 +178,6 @@ impl Scanner<'_> {
         last: Option<&(Location, ParsedBatch)>,
         above: u64,
     ) -> Result<(), OpenError> {
-        let corrupt = |what: String| OpenError::Corrupt { file: self.files[index].0.clone(), offset, what };
         // What came before the first batch in the log must be covered by the snapshot.
         let covered = last.map_or(above, |(_, last)| last.header.number);
         const WINDOW: usize = 1 << 20;
@@ -182,17 +187,13 @@ impl Scanner<'_> {
             let Some(window) = self.read(index, at, length)? else { break };
             for (step, page) in window.chunks(ALIGN).enumerate() {
                 let place = at + (step * ALIGN) as u64;
+                // What stands here and was being written is the next one. Whatever stands behind was written after it.
                 if let HeaderAt::Valid(header) = Header::decode(page)
                     && self.belongs(index, place, &header)
+                    && (place > offset || header.number.saturating_sub(1) > covered)
                 {
-                    // What stands here and was being written is the next one. Whatever stands behind was written after it.
-                    if place > offset || header.number.saturating_sub(1) > covered {
-                        return Err(corrupt(format!(
-                            "no readable batch, but batch {} follows at offset {place}, so that batch {} had been acknowledged",
-                            header.number,
-                            covered + 1
-                        )));
-                    }
+                    let which = format!("batch {} follows at offset {place}", header.number);
+                    return Err(self.missing(index, offset, covered, &which));
                 }
             }
             at += length as u64;
@@ -206,13 +207,8 @@ impl Scanner<'_> {
             if header.number.saturating_sub(1) > covered {
                 // A file between in which no batch begins is where it should be.
                 let (at, offset) = if later > index + 1 { (index + 1, FIRST_BATCH) } else { (index, offset) };
-                let corrupt = |what| OpenError::Corrupt { file: self.files[at].0.clone(), offset, what };
-                return Err(corrupt(format!(
-                    "no readable batch, but batch {} follows in {}, so that batch {} had been acknowledged",
-                    header.number,
-                    self.files[later].0,
-                    covered + 1
-                )));
+                let which = format!("batch {} follows in {}", header.number, self.files[later].0);
+                return Err(self.missing(at, offset, covered, &which));
             }
             break;
         }

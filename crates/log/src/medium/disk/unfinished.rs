@@ -27,12 +27,14 @@ pub(crate) fn read(files: &dyn Files, directory: &Path) -> io::Result<Option<Str
     Ok(Some(String::from_utf8_lossy(&read_exact_at(&*file, 0, length as usize)?).into_owned()))
 }
 
-/// Says that `what` has begun, durably.
+/// What finishes it.
+pub(crate) fn command(what: &str) -> &'static str {
+    if what.starts_with(RESTORE) { "rheos restore" } else { "rheos log repair" }
+}
+
+/// Says that `what` has begun, durably, and never in part: a power cut leaves all of it or nothing.
 pub(crate) fn begin(files: &dyn Files, directory: &Path, what: &str) -> io::Result<()> {
-    let file = files.create(&path(directory))?;
-    file.write_at(what.as_bytes(), 0)?;
-    file.sync_data()?;
-    files.sync_dir(directory)
+    files.replace(directory, NAME, what.as_bytes())
 }
 
 /// Says that it is done, durably.
@@ -46,8 +48,7 @@ pub(super) fn refuse(files: &dyn Files, directory: &Path) -> Result<(), OpenErro
     let file = path(directory).display().to_string();
     let io_error = |source| OpenError::Io { what: "cannot read", file: file.clone(), source };
     if let Some(what) = read(files, directory).map_err(io_error)? {
-        // The file may have been cut off in its first moment: whatever it says, it is there.
-        let command = if what.starts_with(RESTORE) { "rheos restore" } else { "rheos log repair" };
+        let command = command(&what);
         let what = format!("a {command} of this directory was interrupted: run `{command}` again, it finishes");
         return Err(OpenError::Unfinished { file, what });
     }
