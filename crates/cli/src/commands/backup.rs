@@ -7,11 +7,11 @@ use rheos_log::files::{Files, SystemFiles};
 use rheos_types::SystemRandom;
 use serde_json::json;
 
-use super::log::{cannot, end_progress, show_progress};
+use super::log::{because, cannot, end_progress, show_progress, text};
 use crate::args::{Backup, Restore};
 use crate::edge;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Style};
+use crate::output::Output;
 use crate::reader::time::rfc3339;
 use crate::units::{bytes, elapsed, grouped};
 
@@ -49,7 +49,7 @@ pub(crate) fn backup(args: &Backup, out: &Output) -> Outcome {
         out.line(&line.to_string())?;
     }
     for finding in &taken.findings {
-        out.note(&format!("{}  {}: {}", out.paint(Style::Red, "damage"), finding.file, finding.what));
+        out.note(&text(finding, out));
     }
     match taken.findings.len() {
         0 => Ok(()),
@@ -90,7 +90,7 @@ pub(crate) fn restore(args: &Restore, out: &Output) -> Outcome {
         out.line(&line.to_string())?;
     }
     for finding in &restored.findings {
-        out.note(&format!("{}  {}: {}", out.paint(Style::Red, "damage"), finding.file, finding.what));
+        out.note(&text(finding, out));
     }
     match restored.findings.len() {
         0 => Ok(()),
@@ -103,8 +103,7 @@ fn failed(what: &str, directory: &std::path::Path, error: &BackupError) -> Failu
     match error {
         BackupError::Open(error) => cannot(what, directory, error),
         error => {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            let failure = Failure::new(format!("cannot {what} {}: {error}{cause}", directory.display()));
+            let failure = because(what, directory, error);
             match error {
                 BackupError::Damaged { .. } => {
                     failure.hint("another copy of the backup may be whole; nothing was opened")

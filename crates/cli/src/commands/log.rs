@@ -63,7 +63,7 @@ fn check(args: &LogCheck, out: &Output) -> Outcome {
             out.line(&line)?;
         }
         for finding in &report.findings {
-            out.line(&format!("{}  {}", out.paint(Style::Red, "damage"), text(finding)))?;
+            out.line(&text(finding, out))?;
         }
     } else {
         out.line(&as_json(&report).to_string())?;
@@ -75,20 +75,32 @@ fn check(args: &LogCheck, out: &Output) -> Outcome {
     }
 }
 
+/// What was not done to a directory, and why.
+pub(super) fn because(what: &str, directory: &std::path::Path, error: &dyn std::error::Error) -> Failure {
+    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+    Failure::new(format!("cannot {what} {}: {error}{cause}", directory.display()))
+}
+
 pub(super) fn cannot(what: &str, directory: &std::path::Path, error: &OpenError) -> Failure {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-    let failure = Failure::new(format!("cannot {what} {}: {error}{cause}", directory.display()));
+    let failure = because(what, directory, error);
     match error {
         OpenError::Missing { .. } => failure.hint("name the data directory of a server with --data-dir"),
         _ => failure,
     }
 }
 
-fn text(finding: &Finding) -> String {
+/// A finding as people read it.
+pub(super) fn text(finding: &Finding, out: &Output) -> String {
+    let damage = out.paint(Style::Red, "damage");
     match finding.offset {
-        Some(offset) => format!("{} at offset {offset}: {}", finding.file, finding.what),
-        None => format!("{}: {}", finding.file, finding.what),
+        Some(offset) => format!("{damage}  {} at offset {offset}: {}", finding.file, finding.what),
+        None => format!("{damage}  {}: {}", finding.file, finding.what),
     }
+}
+
+/// Batches from the first to the last, in words.
+fn batches((first, last): &(u64, u64)) -> String {
+    if first == last { format!("batch {first}") } else { format!("batches {first} to {last}") }
 }
 
 fn facts(report: &CheckReport) -> Vec<String> {
@@ -179,11 +191,10 @@ fn failed(args: &LogRepair, error: &RepairError) -> Failure {
     match error {
         RepairError::Open(error) => cannot("repair", &args.data_dir, error),
         error => {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            let message = format!("cannot repair {}: {error}{cause}", args.data_dir.display());
+            let failure = because("repair", &args.data_dir, error);
             match error {
-                RepairError::Io { .. } => Failure::new(message).hint("run it again: it finishes what it began"),
-                _ => Failure::new(message),
+                RepairError::Io { .. } => failure.hint("run it again: it finishes what it began"),
+                _ => failure,
             }
         }
     }
@@ -198,8 +209,7 @@ fn compact_time(ms: i64) -> String {
 
 fn describe(plan: &Plan, out: &Output) -> Vec<String> {
     let names = rheos_streams::shard_names(&plan.kept().catalog);
-    let mut lines: Vec<String> =
-        plan.findings().iter().map(|found| format!("{}  {}", out.paint(Style::Red, "damage"), text(found))).collect();
+    let mut lines: Vec<String> = plan.findings().iter().map(|found| text(found, out)).collect();
     let lost = plan.lost_now();
     let name =
         |lost: &Lost| names.get(&lost.shard).cloned().unwrap_or_else(|| format!("shard {} of the log", lost.shard));
@@ -231,12 +241,8 @@ fn describe(plan: &Plan, out: &Output) -> Vec<String> {
             passed.len()
         ));
     }
-    for (first, last) in plan.batches_lost() {
-        let which = if first == last { format!("batch {first}") } else { format!("batches {first} to {last}") };
-        lines.push(format!("        {which} of the log"));
-    }
-    for (first, last) in plan.changes_lost() {
-        let which = if first == last { format!("batch {first}") } else { format!("batches {first} to {last}") };
+    lines.extend(plan.batches_lost().iter().map(|lost| format!("        {} of the log", batches(lost))));
+    for which in plan.changes_lost().iter().map(batches) {
         lines.push(format!(
             "        changes of streams (tags, retention, consumers and such), if {which} had any; what follows fits together without them and is kept"
         ));
