@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 /// Segments in the order in which they were written, so that each shard's runs follow each other.
 const FORMAT: u32 = 1;
-/// Segments have been merged: a shard's runs follow each other by their positions, not by the order of the segments.
+/// Segments have been merged, or written anew by a repair: a shard's runs follow each other by their positions, not by the
+/// order of the segments.
 const FORMAT_MERGED: u32 = 2;
 const SNAPSHOT_MAGIC: u64 = u64::from_le_bytes(*b"RHEOSSNP");
 const SNAPSHOT_FORMAT: u16 = 1;
@@ -43,6 +44,11 @@ impl Default for Root {
 }
 
 impl Root {
+    /// An empty root whose segments need no order.
+    pub(crate) fn in_any_order() -> Self {
+        Self { format: FORMAT_MERGED, ..Self::default() }
+    }
+
     pub(crate) fn decode(bytes: Option<&Bytes>) -> Result<Self, OpenError> {
         let Some(bytes) = bytes else { return Ok(Self::default()) };
         #[derive(Deserialize)]

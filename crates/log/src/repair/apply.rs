@@ -91,30 +91,19 @@ fn write_objects(
     let objects = DiskObjects::new(files.clone(), directory);
     objects.create_directory()?;
     let highest = survey.highest_object.max(survey.root.next_object);
-    let mut root = Root { flushed_upto: plan.state.batch, next_object: highest + NAMES_APART, ..Root::default() };
-    let groups = group(plan);
-    let total_bytes = groups.values().map(positions).sum::<u64>().max(1);
-    let mut done = 0;
-    for (at, segment) in survey.segments.iter().map(|segment| segment.name.clone()).enumerate().collect::<Vec<_>>() {
-        if let Some(shards) = groups.get(&at) {
-            let name = root.name_object("segment");
-            write_segment(&objects, &name, survey, plan, shards)?;
-            root.segments.push(name);
-            done += positions(shards);
-            progress(Progress { doing: "new segments", done_bytes: done, total_bytes });
-        }
-        if plan.keeps[at] {
-            root.segments.push(segment);
-        }
-    }
-    if let Some(shards) = groups.get(&survey.segments.len()) {
-        for (_, shards) in by_class(survey, plan, shards) {
-            let name = root.name_object("segment");
-            write_segment(&objects, &name, survey, plan, &shards)?;
-            root.segments.push(name);
-            done += positions(&shards);
-            progress(Progress { doing: "new segments", done_bytes: done, total_bytes });
-        }
+    let next_object = highest + NAMES_APART;
+    let mut root = Root { flushed_upto: plan.state.batch, next_object, ..Root::in_any_order() };
+    let kept = survey.segments.iter().zip(&plan.keeps).filter(|(_, keeps)| **keeps);
+    root.segments = kept.map(|(segment, _)| segment.name.clone()).collect();
+    let anew = written_anew(plan);
+    let total_bytes = positions(&anew).max(1);
+    let mut done_bytes = 0;
+    for shards in by_class(survey, plan, &anew).values() {
+        let name = root.name_object("segment");
+        write_segment(&objects, &name, survey, plan, shards)?;
+        root.segments.push(name);
+        done_bytes += positions(shards);
+        progress(Progress { doing: "new segments", done_bytes, total_bytes });
     }
     // Two, as a log has that has run for a while: one of them may rot.
     let snapshot = encode_snapshot(&plan.state);
@@ -134,25 +123,14 @@ fn positions(shards: &Shards) -> u64 {
     shards.values().flatten().map(|piece| piece.next - piece.first).sum()
 }
 
-/// Which pieces go into a new segment before which one that stays (by index; behind all of them: their number), so that
-/// the positions of each shard rise from segment to segment.
-fn group(plan: &Plan) -> BTreeMap<usize, Shards> {
-    let mut groups: BTreeMap<usize, Shards> = BTreeMap::new();
-    for (shard, pieces) in &plan.pieces {
-        let mut before = plan.keeps.len();
-        for piece in pieces.iter().rev() {
-            match piece.source {
-                Source::Segment(at, _) if plan.keeps[at] => before = at,
-                Source::Segment(..) | Source::Log(_) => {
-                    groups.entry(before).or_default().entry(*shard).or_default().push(*piece);
-                }
-            }
-        }
-    }
-    for shards in groups.values_mut() {
-        shards.values_mut().for_each(|pieces| pieces.reverse());
-    }
-    groups
+/// The pieces that are in no segment that stays.
+fn written_anew(plan: &Plan) -> Shards {
+    let stays = |piece: &Piece| matches!(piece.source, Source::Segment(at, _) if plan.keeps[at]);
+    let anew = plan.pieces.iter().map(|(shard, pieces)| {
+        let pieces: Vec<Piece> = pieces.iter().filter(|piece| !stays(piece)).copied().collect();
+        (*shard, pieces)
+    });
+    anew.filter(|(_, pieces)| !pieces.is_empty()).collect()
 }
 
 /// One segment for each retention class, and one for each shard with much to write.

@@ -421,6 +421,8 @@ fn a_repair_survives_a_power_cut_at_any_operation() {
     let before = uncut.operations();
     let (_, lost) = repair(&uncut).expect("repairs");
     let operations = uncut.operations() - before;
+    let manifest = String::from_utf8(uncut.contents(&directory.join("MANIFEST")).expect("there")).expect("text");
+    assert!(manifest.contains("{\"format\":2"), "what stays and what is new stand in no order: {manifest}");
     let opened = open_on(&(Arc::new(uncut.crash(Unsynced::Lost)) as Arc<dyn Files>), directory).expect("opens");
     let missing = read_all(&opened, &truth, "uncut").missing;
     assert!(operations > 30 && !missing.is_empty() && !lost.is_empty(), "{operations} {missing:?}");
