@@ -236,7 +236,8 @@ impl Taking<'_> {
     /// Copies an object, unless it is there already, and verifies it.
     fn object(&mut self, name: &str, on_bytes: &mut dyn FnMut(u64)) -> Result<(), BackupError> {
         let path = format!("objects/{name}");
-        if self.copied.contains_key(&path) {
+        if let Some(file) = self.copied.get(&path) {
+            on_bytes(file.bytes);
             return Ok(());
         }
         let target = self.target.join(&path);

@@ -96,13 +96,15 @@ fn write_objects(
     let kept = survey.segments.iter().zip(&plan.keeps).filter(|(_, keeps)| **keeps);
     root.segments = kept.map(|(segment, _)| segment.name.clone()).collect();
     let anew = written_anew(plan);
-    let total_bytes = positions(&anew).max(1);
+    let all_bytes =
+        |survey: &Survey, shards: &Shards| shards.values().map(|of| len_bytes(survey, plan, of)).sum::<u64>();
+    let total_bytes = all_bytes(survey, &anew);
     let mut done_bytes = 0;
     for shards in by_class(survey, plan, &anew).values() {
         let name = root.name_object("segment");
         write_segment(&objects, &name, survey, plan, shards)?;
         root.segments.push(name);
-        done_bytes += positions(shards);
+        done_bytes += all_bytes(survey, shards);
         progress(Progress { doing: "new segments", done_bytes, total_bytes });
     }
     // Two, as a log has that has run for a while: one of them may rot.
@@ -119,8 +121,13 @@ fn write_objects(
 
 type Shards = BTreeMap<u64, Vec<Piece>>;
 
-fn positions(shards: &Shards) -> u64 {
-    shards.values().flatten().map(|piece| piece.next - piece.first).sum()
+/// How much the pieces come to; of runs of which only a part is wanted, all of it.
+fn len_bytes(survey: &Survey, plan: &Plan, pieces: &[Piece]) -> u64 {
+    let of_one = |piece: &Piece| match piece.source {
+        Source::Log(at) => u64::from(plan.blocks[at].entry.bytes),
+        Source::Segment(at, run) => survey.segments[at].runs[run].run.len_bytes(),
+    };
+    pieces.iter().map(of_one).sum()
 }
 
 /// The pieces that are in no segment that stays.
@@ -137,15 +144,8 @@ fn written_anew(plan: &Plan) -> Shards {
 fn by_class(survey: &Survey, plan: &Plan, shards: &Shards) -> BTreeMap<(u32, u64), Shards> {
     let mut classes: BTreeMap<(u32, u64), Shards> = BTreeMap::new();
     for (shard, pieces) in shards {
-        let bytes: u64 = pieces
-            .iter()
-            .map(|piece| match piece.source {
-                Source::Log(at) => u64::from(plan.blocks[at].entry.bytes),
-                Source::Segment(at, run) => survey.segments[at].runs[run].run.len_bytes(),
-            })
-            .sum();
         let class = plan.state.shards.get(shard).map_or(0, |shard| shard.class);
-        let own = if bytes >= OWN_FILE_BYTES { shard + 1 } else { 0 };
+        let own = if len_bytes(survey, plan, pieces) >= OWN_FILE_BYTES { shard + 1 } else { 0 };
         classes.entry((class, own)).or_default().insert(*shard, pieces.clone());
     }
     classes
