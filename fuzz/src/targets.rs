@@ -1,5 +1,6 @@
 //! The table of targets.
 
+use rheos_client::fuzz as client;
 use rheos_log::fuzz as log;
 use rheos_server::fuzz as server;
 use rheos_streams::fuzz as streams;
@@ -192,5 +193,13 @@ pub const TARGETS: &[Target] = &[
         seeds: server::key_files_seeds,
         longest_bytes: 4 << 10,
         bytes_per_byte: 500,
+    },
+    Target {
+        name: "aggregation",
+        about: "aggregated records, read and written again",
+        decode: client::aggregation,
+        seeds: client::aggregation_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 100,
     },
 ];

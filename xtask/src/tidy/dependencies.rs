@@ -13,9 +13,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rheos-log", &["rheos-types"]),
     ("rheos-streams", &["rheos-log", "rheos-types"]),
     ("rheos-server", &["rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
-    ("rheos", &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
+    ("rheos-client", &["rheos-wire", "rheos-types"]),
+    ("rheos", &["rheos-client", "rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     (KIT, &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
-    ("rheos-fuzz", &["rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
+    ("rheos-fuzz", &["rheos-client", "rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     // Stands outside: it may import everything, and nothing imports it.
     ("rheos-sim", &[KIT, "rheos-server", "rheos-streams", "rheos-wire", "rheos-log", "rheos-types"]),
     ("rheos-compat", &[]),
@@ -37,6 +38,9 @@ const MUST_NOT_REACH: &[(&str, &str, &str)] = &[
     ("rheos-streams", "hyper", "no HTTP and no JSON below the server"),
     ("rheos-streams", "http", "no HTTP and no JSON below the server"),
     ("rheos-server", "aws-sdk-kinesis", "the server is not a client"),
+    ("rheos-client", "rheos-log", "a client knows a server by its API"),
+    ("rheos-client", "rheos-streams", "a client knows a server by its API"),
+    ("rheos-client", "rheos-server", "a client knows a server by its API"),
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
