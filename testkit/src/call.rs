@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use http_body_util::Full;
 use rheos_wire::codec::cbor;
 use rheos_wire::sigv4::{Credentials, SecretKey, sign};
-use rheos_wire::{Operation, Protocol};
+use rheos_wire::{Operation, Protocol, Service};
 use serde_json::Value;
 
 /// A request to make.
@@ -51,6 +51,12 @@ impl Call {
         };
         call.header("content-type", "application/x-amz-json-1.1")
             .header("x-amz-target", &format!("Kinesis_20131202.{operation}"))
+    }
+
+    /// A request to a service beside Kinesis, signed for it: without a target, to be given by headers and path.
+    #[must_use]
+    pub fn to_service(service: Service, body: impl Into<Vec<u8>>) -> Self {
+        Self::raw("", body).without("x-amz-target").without("content-type").service(service.signing_name())
     }
 
     /// A call of an operation in CBOR, as the SDKs for Java write it: base64 and seconds in `body` become bytes and

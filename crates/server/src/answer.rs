@@ -17,6 +17,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use rheos_types::time::civil;
 use rheos_types::{Clock, Random};
 use rheos_wire::error::{ErrorBody, ErrorReply};
+use rheos_wire::neighbour::Reply;
 use rheos_wire::{ErrorCode, Protocol};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -30,22 +31,25 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) content_type: Option<&'static str>,
     pub(crate) error_type: Option<&'static str>,
+    /// Those that few answers have.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
     pub(crate) body: Body,
 }
 
 impl Answer {
     /// Success.
     pub(crate) fn ok(content_type: &'static str, body: impl Into<Body>) -> Self {
-        Self { status: StatusCode::OK, content_type: Some(content_type), error_type: None, body: body.into() }
+        let (status, content_type) = (StatusCode::OK, Some(content_type));
+        Self { status, content_type, error_type: None, headers: Vec::new(), body: body.into() }
     }
 
-    /// An error, in the protocol of the request.
+    /// An error of Kinesis, in the protocol of the request.
     pub(crate) fn error(error: &ErrorBody, protocol: Protocol) -> Self {
         ErrorReply::of(error, protocol).into()
     }
 
     pub(crate) fn empty(status: StatusCode) -> Self {
-        Self { status, content_type: None, error_type: None, body: Bytes::new().into() }
+        Self { status, content_type: None, error_type: None, headers: Vec::new(), body: Bytes::new().into() }
     }
 }
 
@@ -55,8 +59,15 @@ impl From<ErrorReply> for Answer {
             status: StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
             content_type: reply.content_type,
             error_type: reply.error_type,
+            headers: Vec::new(),
             body: reply.body.into(),
         }
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(Reply { status, content_type, headers, body }: Reply) -> Self {
+        Self { status, content_type: Some(content_type), error_type: None, headers, body: body.into() }
     }
 }
 
@@ -151,6 +162,9 @@ impl Envelope {
         }
         if let Some(error_type) = answer.error_type {
             headers.insert(ERROR_TYPE, HeaderValue::from_static(error_type));
+        }
+        for (name, value) in answer.headers {
+            headers.insert(name, value);
         }
         response
     }

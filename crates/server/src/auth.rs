@@ -1,15 +1,12 @@
 //! Who calls: from a signature to a caller, or to the error that AWS has for it.
 
-use http::HeaderMap;
-use http::request::Parts;
 use rheos_types::{AccountId, Namespace, Region};
+use rheos_wire::Service;
 use rheos_wire::sigv4::{self, AuthError, Presented, RequestHead, SigningKeyCache};
 
 use crate::credentials::AccessKey;
 
-/// The signing name of the service.
-const SERVICE: &str = "kinesis";
-/// Signing keys to remember: one for each access key, day and region.
+/// Signing keys to remember: one for each access key, day, region and service.
 const SIGNING_KEYS: usize = 256;
 
 /// Who a request comes from, and whose streams it is about.
@@ -50,19 +47,18 @@ impl Authenticator {
         Self { account, region, admits, signing_keys: SigningKeyCache::new(SIGNING_KEYS) }
     }
 
-    /// Finds out who sent a request; `secure` if it came over TLS.
+    /// Finds out who sent a request to a service.
     ///
     /// In this order, as on AWS: the shape of the signature, its scope, whether there is such a key, the time, what is
     /// signed, the signature.
     pub(crate) fn authenticate(
         &self,
-        parts: &Parts,
+        service: Service,
+        head: &RequestHead<'_>,
         body: &[u8],
         now_ms: u64,
-        secure: bool,
     ) -> Result<Caller, AuthError> {
-        let head = head_of(parts, secure);
-        let presented = sigv4::parse(&head);
+        let presented = sigv4::parse(head);
         let key = match &self.admits {
             Admits::Everybody => {
                 // Whatever was signed, and however badly: only the region is of interest.
@@ -72,38 +68,26 @@ impl Authenticator {
             Admits::Key(key) => key,
         };
         let presented = presented?.ok_or(AuthError::missing())?;
-        let region = self.scope(&presented)?;
+        let region = self.scope(service, &presented)?;
         let is_known = presented.access_key_id() == key.id;
         if !is_known || presented.session_token() != key.session_token.as_deref() {
             return Err(AuthError::unknown_key());
         }
         let now = i64::try_from(now_ms).unwrap_or(i64::MAX);
-        sigv4::verify(&presented, &head, body, &key.secret, now, &self.signing_keys)?;
+        sigv4::verify(&presented, head, body, &key.secret, now, &self.signing_keys)?;
         Ok(self.caller(region))
     }
 
-    /// The region of a signature that is for this service. Any region will do; each is a namespace of its own.
-    fn scope(&self, presented: &Presented<'_>) -> Result<Region, AuthError> {
+    /// The region of a signature that is for a service. Any region will do; each is a namespace of its own.
+    fn scope(&self, service: Service, presented: &Presented<'_>) -> Result<Region, AuthError> {
         let region = Region::new(presented.region());
         let valid_regions = [self.region.as_str()];
-        presented.check_scope(SERVICE, region.is_err().then_some(&valid_regions))?;
+        presented.check_scope(service.signing_name(), region.is_err().then_some(&valid_regions))?;
         // Not reached with an invalid region: it is not among the valid ones.
         Ok(region.unwrap_or_else(|_| self.region.clone()))
     }
 
     fn caller(&self, region: Region) -> Caller {
         Caller { namespace: Namespace { account: self.account.clone(), region } }
-    }
-}
-
-fn head_of(parts: &Parts, secure: bool) -> RequestHead<'_> {
-    let headers: &HeaderMap = &parts.headers;
-    RequestHead {
-        method: parts.method.as_str(),
-        path: parts.uri.path(),
-        query: parts.uri.query().unwrap_or_default(),
-        headers,
-        authority: parts.uri.authority().map(http::uri::Authority::as_str),
-        secure,
     }
 }

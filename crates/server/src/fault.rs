@@ -13,6 +13,7 @@
 //! | [`encryption`] | the verbs that start and stop it, and keys that cannot be had |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
+//! | [`service`] | the services beside Kinesis |
 //! | [`record`] | faults in our own log |
 
 mod chaos;
@@ -23,6 +24,7 @@ mod encryption;
 mod record;
 mod request;
 mod resource;
+mod service;
 mod shape;
 
 #[cfg(test)]
@@ -46,7 +48,8 @@ pub(crate) use consumer::register_consumer;
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};
 pub(crate) use encryption::change_encryption;
-pub(crate) use record::FaultLog;
+pub(crate) use record::{FaultLog, Told};
+pub(crate) use service::{ServiceFault, too_large_inflated, unknown_operation};
 
 /// What is called an internal failure in the entries of PutRecords.
 const INTERNAL_FAILURE: &str = "Internal Service Failure";
@@ -70,6 +73,12 @@ impl Fault {
     fn because(mut self, cause: impl Error + Send + Sync + 'static) -> Self {
         self.cause = Some(Arc::new(cause));
         self
+    }
+
+    /// What our log says of it.
+    pub(crate) fn told(&self) -> Told<'_> {
+        let is_callers = self.body.code.fault() == rheos_wire::error::Fault::Client;
+        Told { is_callers, error: &self.body, cause: self.cause.as_deref() }
     }
 
     /// What an operation that broke off answers: it may have happened.

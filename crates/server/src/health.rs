@@ -50,5 +50,5 @@ pub(crate) fn answer(method: &Method, path: &str, stage: &Stage) -> Option<Answe
         _ => return None,
     };
     // The body of an answer to HEAD is left out by the transport, which keeps its length.
-    Some(Answer { status, content_type: Some("application/json"), error_type: None, body: body.into() })
+    Some(Answer { content_type: Some("application/json"), body: body.into(), ..Answer::empty(status) })
 }

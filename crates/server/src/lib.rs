@@ -11,7 +11,8 @@
 //! | `subscribers` | what subscriptions share: memory and pace |
 //! | `auth`, [`credentials`] | who calls |
 //! | [`chaos`] | faults on purpose |
-//! | `dispatch` | one table from operations to functions |
+//! | `dispatch` | one table from operations of Kinesis to functions |
+//! | `neighbours` | the same for the services beside it |
 //! | `services` | one file for each operation: wire to streams and back |
 //! | `fault` | errors of streams and log to errors of AWS: all texts are there |
 //! | [`network`], [`spawn`] | where connections come from and who runs what, as parameters |
@@ -34,6 +35,7 @@ mod fault;
 pub mod fuzz;
 mod health;
 mod listener;
+mod neighbours;
 pub mod network;
 mod own_files;
 mod request;

@@ -11,18 +11,21 @@ use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use rheos_types::Clock;
 use rheos_wire::content_type::ContentType;
+use rheos_wire::front::{self, Asked, Call};
 use rheos_wire::operation::{Access, Plane};
-use rheos_wire::{ErrorBody, ErrorCode, Operation, Protocol, event_stream, front};
+use rheos_wire::sigv4::RequestHead;
+use rheos_wire::{ErrorBody, ErrorCode, Operation, Protocol, event_stream, neighbour};
 
 use crate::admission::{Admission, Held};
 use crate::answer::{Answer, Body, Envelope, RequestId, overloaded};
-use crate::auth::Authenticator;
+use crate::auth::{Authenticator, Caller};
 use crate::body::{self, BodyError};
 use crate::chaos::{Injected, Injection, Injector};
 use crate::config::Bounds;
 use crate::dispatch::{Output, dispatch};
 use crate::fault::{self, FaultLog};
 use crate::health::{self, Stage};
+use crate::neighbours;
 use crate::services::kinesis::Kinesis;
 use crate::spawn::Spawner;
 
@@ -78,14 +81,14 @@ impl Front {
             Err(BodyError::TooSlow) => return Ok(self.envelope.too_slow()),
             Err(BodyError::Overloaded) => {
                 let id = self.envelope.request_id();
-                let answer = Answer::error(&no_memory(&parts), protocol(&parts));
+                let answer = unseen(&parts, secure, no_memory(&parts), &id);
                 return Ok(self.envelope.seal(answer, &id, &parts.headers));
             }
             Err(BodyError::Broken) => return Err(Unanswered::ClientGone),
         };
         let id = self.envelope.request_id();
         if self.require_tls && !secure {
-            let answer = Answer::error(&clear_text(), protocol(&parts));
+            let answer = unseen(&parts, secure, clear_text(), &id);
             return Ok(self.envelope.seal(answer, &id, &parts.headers));
         }
         // 2. Pre-flight requests.
@@ -116,27 +119,57 @@ impl Front {
         injected: &mut Injected,
     ) -> Result<Answer, Answer> {
         // 3–7. Method, body at all, content type, target.
-        let asked = front::open(&parts.method, &parts.headers, &body)?;
-        let refuse = |error: &ErrorBody| Answer::error(error, asked.protocol);
+        let head = head_of(parts, secure);
+        let call = front::open(&head, &body)?;
+        let refuse = |error: ErrorBody| refused(&call, error, id);
+        let known = neighbours::known(&call).map_err(refuse)?;
         let inside = self.inside.get().ok_or_else(|| {
             let message = "The server is starting. Nothing was done; try again.";
-            refuse(&ErrorBody::new(ErrorCode::ServiceUnavailable, message))
+            refuse(ErrorBody::new(ErrorCode::ServiceUnavailable, message))
         })?;
         // 8–9. Who is it? A body that cannot be read at all is reported before.
-        let caller =
-            inside.authenticator.authenticate(parts, &body, self.envelope.now_ms(), secure).map_err(|error| {
-                tracing::debug!(operation = asked.operation.name(), request_id = id.as_str(), %error, "not admitted");
-                let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
-                refuse(&if asked.is_readable(&body) { error.into() } else { unreadable() })
-            })?;
+        let now_ms = self.envelope.now_ms();
+        let caller = inside.authenticator.authenticate(call.service(), &head, &body, now_ms).map_err(|error| {
+            tracing::debug!(operation = call.operation(), request_id = id.as_str(), %error, "not admitted");
+            let unreadable = || ErrorBody::bare(ErrorCode::Serialization);
+            refuse(if call.is_readable(&body) { error.into() } else { unreadable() })
+        })?;
         tracing::debug!(
-            operation = asked.operation.name(),
-            protocol = asked.protocol.content_type(),
+            operation = call.operation(),
+            protocol = call.content_type(),
             http = ?parts.version,
             agent = ?parts.headers.get(USER_AGENT),
             request_id = id.as_str(),
             "admitted"
         );
+        // 10–13. Types, constraints, existence, rates of calls, state, other limits.
+        match call {
+            Call::Kinesis(asked) => self.kinesis(&inside.kinesis, asked, caller, body, held, id, injected).await,
+            Call::Neighbour(addressed) => {
+                let request = neighbours::Request { addressed: &addressed, caller, body, request_id: id.as_str() };
+                let compressed = neighbour::is_compressed(&parts.headers);
+                let done = neighbours::answer(request, known, compressed, held).await;
+                done.map(Answer::from).map_err(|(operation, fault)| {
+                    self.faults.note(&fault.told(), operation, id.as_str(), now_ms);
+                    addressed.refuse(&fault.error, id.as_str()).into()
+                })
+            }
+        }
+    }
+
+    /// An operation of Kinesis, and what chaos does to it.
+    #[expect(clippy::too_many_arguments, reason = "what is left of a request when it is known who calls")]
+    async fn kinesis(
+        &self,
+        kinesis: &Arc<Kinesis>,
+        asked: Asked,
+        caller: Caller,
+        body: Bytes,
+        held: Held,
+        id: &RequestId,
+        injected: &mut Injected,
+    ) -> Result<Answer, Answer> {
+        let refuse = |error: &ErrorBody| Answer::error(error, asked.protocol);
         *injected = self.chaos.as_ref().map(|chaos| chaos.next(asked.operation)).unwrap_or_default();
         let instead = injected.fault.and_then(|fault| fault::injected(fault, asked.operation));
         let instead = instead.map(|error| refuse(&error));
@@ -144,9 +177,8 @@ impl Front {
             // Nobody gets the empty one: its connection is dropped.
             return Err(instead.unwrap_or_else(|| Answer::empty(StatusCode::SERVICE_UNAVAILABLE)));
         }
-        // 10–13. Types, constraints, existence, rates of calls, state, other limits.
-        let output = dispatch(&inside.kinesis, asked, caller, body, injected.entries()).await.map_err(|fault| {
-            self.faults.note(&fault, asked.operation, id.as_str(), self.envelope.now_ms());
+        let output = dispatch(kinesis, asked, caller, body, injected.entries()).await.map_err(|fault| {
+            self.faults.note(&fault.told(), asked.operation.name(), id.as_str(), self.envelope.now_ms());
             // This one is real.
             injected.fault = injected.fault.filter(|fault| matches!(fault, Injection::Drop { .. }));
             refuse(&fault.body)
@@ -161,6 +193,22 @@ impl Front {
             }
             Output::Events(events) => Ok(Answer::ok(event_stream::CONTENT_TYPE, Body::Pieces(events))),
         }
+    }
+}
+
+/// An error, in the protocol of the request.
+fn refused(call: &Call, error: ErrorBody, id: &RequestId) -> Answer {
+    match call {
+        Call::Kinesis(asked) => Answer::error(&error, asked.protocol),
+        Call::Neighbour(addressed) => addressed.refuse(&error.into(), id.as_str()).into(),
+    }
+}
+
+/// An error of a request that nobody has looked at.
+fn unseen(parts: &Parts, secure: bool, error: ErrorBody, id: &RequestId) -> Answer {
+    match neighbour::address_of_head(&head_of(parts, secure)) {
+        Some(addressed) => addressed.refuse(&error.into(), id.as_str()).into(),
+        None => Answer::error(&error, protocol(parts)),
     }
 }
 
@@ -191,7 +239,19 @@ fn clear_text() -> ErrorBody {
     ErrorBody::new(ErrorCode::AccessDenied, message)
 }
 
-/// The protocol of an answer to a request that nobody has looked at.
+/// The head of a request as signatures see it.
+fn head_of(parts: &Parts, secure: bool) -> RequestHead<'_> {
+    RequestHead {
+        method: parts.method.as_str(),
+        path: parts.uri.path(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        authority: parts.uri.authority().map(http::uri::Authority::as_str),
+        secure,
+    }
+}
+
+/// The protocol of Kinesis's answer to a request that nobody has looked at.
 fn protocol(parts: &Parts) -> Protocol {
     match ContentType::of(parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes)) {
         ContentType::Protocol(protocol) => protocol,

@@ -1,8 +1,8 @@
-//! The front door: which operation a request is for and in which protocol it wants its answer, or the odd error that
-//! AWS answers when it cannot tell.
+//! The front door: which service and operation a request is for and in which protocol it wants its answer, or the odd
+//! error that AWS answers when it cannot tell.
 //!
 //! This is steps 3 to 7 of the order of checks (api.md §2.4, observed on AWS). Size, CORS and pre-flight requests come
-//! before and are the server's; authentication comes after.
+//! before and are the server's; authentication comes after. What is not addressed to a neighbour is for Kinesis.
 
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
@@ -10,9 +10,21 @@ use http::{HeaderMap, Method};
 use crate::codec::{self, json};
 use crate::content_type::{ContentType, Protocol};
 use crate::error::{ErrorBody, ErrorCode, ErrorReply};
+use crate::neighbour::{self, Addressed};
 use crate::operation::Operation;
+use crate::service::Service;
+use crate::sigv4::RequestHead;
 
-/// What a request asks for.
+/// Whom a request is for, and what it asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Kinesis.
+    Kinesis(Asked),
+    /// A service beside it.
+    Neighbour(Addressed),
+}
+
+/// What a request asks Kinesis for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// The operation.
@@ -21,12 +33,20 @@ pub struct Asked {
     pub protocol: Protocol,
 }
 
-/// Finds out what a request asks for.
+/// Finds out whom a request is for and what it asks for. Whether a neighbour has the operation is for the server to say.
+pub fn open(head: &RequestHead<'_>, body: &[u8]) -> Result<Call, ErrorReply> {
+    match neighbour::address(head, body) {
+        Some(addressed) => Ok(Call::Neighbour(addressed)),
+        None => kinesis(head.method, head.headers, body).map(Call::Kinesis),
+    }
+}
+
+/// Finds out what a request asks Kinesis for.
 ///
 /// A body that is not empty is not read for an operation that is known: who decodes it reports what is wrong with it.
 /// AWS reports a body that is not even an object before a missing or wrong signature; see [`Asked::is_readable`].
-pub fn open(method: &Method, headers: &HeaderMap, body: &[u8]) -> Result<Asked, ErrorReply> {
-    if method != Method::POST {
+fn kinesis(method: &str, headers: &HeaderMap, body: &[u8]) -> Result<Asked, ErrorReply> {
+    if method != Method::POST.as_str() {
         return Err(ErrorReply::nothing_to_authorize());
     }
     let content_type = ContentType::of(headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes));
@@ -66,14 +86,61 @@ impl Asked {
     }
 }
 
+impl Call {
+    /// The service that a signature has to be for.
+    pub const fn service(&self) -> Service {
+        match self {
+            Self::Kinesis(_) => Service::Kinesis,
+            Self::Neighbour(addressed) => addressed.service,
+        }
+    }
+
+    /// What is asked for, as logs name it.
+    pub fn operation(&self) -> &str {
+        match self {
+            Self::Kinesis(asked) => asked.operation.name(),
+            Self::Neighbour(addressed) => addressed.operation.as_deref().unwrap_or("(compressed)"),
+        }
+    }
+
+    /// The content type of the answer, if it is no stream of events.
+    pub const fn content_type(&self) -> &'static str {
+        match self {
+            Self::Kinesis(asked) => asked.protocol.content_type(),
+            Self::Neighbour(addressed) => addressed.protocol.content_type(),
+        }
+    }
+
+    /// See [`Asked::is_readable`].
+    pub fn is_readable(&self, body: &[u8]) -> bool {
+        match self {
+            Self::Kinesis(asked) => asked.is_readable(body),
+            Self::Neighbour(addressed) => addressed.is_readable(body),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn ask(method: &Method, headers: &[(&'static str, &'static str)], body: &str) -> Result<Asked, (u16, String)> {
-        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
-        open(method, &headers, body.as_bytes())
-            .map_err(|reply| (reply.status, String::from_utf8_lossy(&reply.body).into_owned()))
+        let headers: HeaderMap =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let head = RequestHead {
+            method: method.as_str(),
+            path: "/",
+            query: "",
+            headers: &headers,
+            authority: None,
+            secure: false,
+        };
+        let asked = match open(&head, body.as_bytes()) {
+            Ok(Call::Kinesis(asked)) => Ok(asked),
+            Ok(Call::Neighbour(addressed)) => panic!("{addressed:?}"),
+            Err(reply) => Err(reply),
+        };
+        asked.map_err(|reply| (reply.status, String::from_utf8_lossy(&reply.body).into_owned()))
     }
 
     const JSON: (&str, &str) = ("content-type", "application/x-amz-json-1.1");

@@ -4,7 +4,9 @@
 //! | where | what |
 //! | --- | --- |
 //! | [`operation`] | the one list of operations, and what is true of each |
-//! | [`front`] | which operation a request is for, or the error that comes before any operation |
+//! | [`service`] | the one list of services, and what is true of each |
+//! | [`front`] | which service and operation a request is for, or the error that comes before any operation |
+//! | [`neighbour`] | the services beside Kinesis: how requests name them, and the forms of their answers |
 //! | [`content_type`] | protocols, and how requests name them |
 //! | [`sigv4`] | signatures: sign, parse, verify |
 //! | [`codec`] | bodies to typed inputs, typed outputs to bodies |
@@ -28,8 +30,10 @@ pub mod front;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod generated;
+pub mod neighbour;
 pub mod operation;
 pub mod scalar;
+pub mod service;
 pub mod shape;
 pub mod sigv4;
 mod text;
@@ -41,3 +45,4 @@ pub use content_type::Protocol;
 pub use error::{ErrorBody, ErrorCode};
 pub use operation::{Input, Operation};
 pub use scalar::{Blob, Timestamp};
+pub use service::Service;

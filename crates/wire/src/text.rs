@@ -40,6 +40,23 @@ fn is_escaped(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
+/// Appends `text` as the text of an element of XML 1.0. What XML cannot say becomes a replacement character.
+pub(crate) fn push_xml_text(out: &mut Vec<u8>, text: &str) {
+    for letter in text.chars() {
+        match letter {
+            '<' => out.extend_from_slice(b"&lt;"),
+            '>' => out.extend_from_slice(b"&gt;"),
+            '&' => out.extend_from_slice(b"&amp;"),
+            '"' => out.extend_from_slice(b"&quot;"),
+            // A reader would take a carriage return for a line feed.
+            '\r' => out.extend_from_slice(b"&#xD;"),
+            '\t' | '\n' => out.push(letter as u8),
+            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => out.extend_from_slice("\u{fffd}".as_bytes()),
+            _ => out.extend_from_slice(letter.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
 /// Appends bytes in lower-case hexadecimal.
 pub(crate) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,15 +1,22 @@
 //! Faults in our own log: a client's mistake quietly, ours aloud and with its whole chain, but never so many that the log
 //! becomes a fault of its own (a full disk fails every put there is).
 
+use std::error::Error;
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
-use rheos_wire::Operation;
-use rheos_wire::error::Fault as Whose;
-
-use super::{Fault, chain};
+use super::chain;
 
 /// Faults of ours that are told in one second.
 const LOUD: u32 = 10;
+
+/// What is told of a fault.
+pub(crate) struct Told<'f> {
+    /// Whether it is the caller's mistake.
+    pub(crate) is_callers: bool,
+    pub(crate) error: &'f dyn Display,
+    pub(crate) cause: Option<&'f (dyn Error + Send + Sync)>,
+}
 
 /// Writes faults to our log.
 #[derive(Debug, Default)]
@@ -22,10 +29,10 @@ struct Second {
 }
 
 impl FaultLog {
-    /// Writes down a fault that happened at `now_ms`.
-    pub(crate) fn note(&self, fault: &Fault, operation: Operation, request_id: &str, now_ms: u64) {
-        let (operation, error) = (operation.name(), &fault.body);
-        if error.code.fault() == Whose::Client {
+    /// Writes down a fault of an operation that happened at `now_ms`.
+    pub(crate) fn note(&self, fault: &Told<'_>, operation: &str, request_id: &str, now_ms: u64) {
+        let error = fault.error;
+        if fault.is_callers {
             tracing::debug!(operation, request_id, %error, "refused");
             return;
         }
@@ -34,7 +41,7 @@ impl FaultLog {
             tracing::error!(untold, "failed as often again, untold");
         }
         if is_loud {
-            let cause = fault.cause.as_deref().map(chain).unwrap_or_default();
+            let cause = fault.cause.map(chain).unwrap_or_default();
             tracing::error!(operation, request_id, %error, cause, "failed");
         }
     }

@@ -210,7 +210,7 @@ impl Feed {
     fn break_off(&mut self, end: SubscriptionEnd) -> Bytes {
         self.stage = Stage::Over;
         let fault = Fault::from(end);
-        self.kinesis.faults.note(&fault, Operation::SubscribeToShard, "", self.kinesis.clock.wall_ms());
+        self.kinesis.faults.note(&fault.told(), Operation::SubscribeToShard.name(), "", self.kinesis.clock.wall_ms());
         let mut frame = Vec::new();
         event_stream::push_exception(&mut frame, &fault.body);
         frame.into()
