@@ -51,7 +51,12 @@ pub(crate) fn malformed() -> Vec<Row> {
         row("an unknown operation without a body", Call::raw("ListRivers", ""), UNKNOWN, Nothing),
         row("an unknown operation, no JSON", Call::raw("ListRivers", "hello"), SERIALIZATION, Nothing),
         row("no target", raw("{}").without("x-amz-target"), UNKNOWN, Nothing),
-        row("another service", raw("{}").header("x-amz-target", "Firehose_20150804.ListDeliveryStreams"), UNKNOWN, Nothing),
+        row(
+            "another service",
+            raw("{}").header("x-amz-target", "Firehose_20150804.ListDeliveryStreams"),
+            UNKNOWN,
+            Nothing,
+        ),
         row("a target without a dot", raw("{}").header("x-amz-target", "ListStreams"), UNKNOWN, Nothing),
         row(
             "an operation to come",
