@@ -73,6 +73,8 @@ impl Housekeeper {
             self.shared.flushed(None);
         }
         done?;
+        // Readers know by now where the records of these log files are.
+        self.shared.medium.maintain()?;
         self.free()?;
         // Last, and in slices: nobody waits for it, and everything else goes before.
         if self.merge_some()? {

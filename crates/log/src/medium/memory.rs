@@ -17,6 +17,8 @@ struct Contents {
     root: Option<Bytes>,
     batches: BTreeMap<u64, (Location, Bytes)>,
     objects: BTreeMap<String, Bytes>,
+    /// Batches up to this number have been let go.
+    unneeded: u64,
     offset: u64,
     capacity: Option<u64>,
 }
@@ -150,11 +152,14 @@ impl Medium for MemoryMedium {
     fn publish(&self, root: &[u8], unneeded: u64) -> io::Result<()> {
         let mut contents = self.store.contents();
         contents.root = Some(Bytes::copy_from_slice(root));
-        contents.batches.retain(|number, _| *number > unneeded);
+        contents.unneeded = contents.unneeded.max(unneeded);
         Ok(())
     }
 
     fn maintain(&self) -> io::Result<()> {
+        let mut contents = self.store.contents();
+        let unneeded = contents.unneeded;
+        contents.batches.retain(|number, _| *number > unneeded);
         Ok(())
     }
 

@@ -95,13 +95,15 @@ pub trait Medium: Objects {
     /// The operating system's, and `NotFound` for a file that is gone.
     fn read(&self, location: Location, offset: usize, length: usize) -> io::Result<Bytes>;
 
-    /// Replaces the root and lets go of batches up to number `unneeded`.
+    /// Replaces the root and lets go of batches up to number `unneeded`: they can be read until the next
+    /// [`Self::maintain`], so that readers can be told before where the records are now.
     ///
     /// # Errors
-    /// The operating system's; the old root stands.
+    /// The operating system's; the old root stands, and nothing was let go.
     fn publish(&self, root: &[u8], unneeded: u64) -> io::Result<()>;
 
-    /// Does what keeps appends fast, such as preparing the next file. Called off the path of acknowledgements.
+    /// Does what keeps appends fast, such as preparing the next file, and frees what was let go. Called off the path of
+    /// acknowledgements.
     ///
     /// # Errors
     /// The operating system's; nothing is lost.

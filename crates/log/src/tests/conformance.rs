@@ -1,7 +1,7 @@
 //! Every medium is held to the same promises (`medium/mod.rs`).
 
 use super::rig::{DIRECTORY, ManualClock, SMALL, Seeded};
-use crate::batch::BatchBuilder;
+use crate::batch::{BatchBuilder, HEADER};
 use crate::change::{Change, Key};
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::Disk;
@@ -166,6 +166,27 @@ fn the_root_is_the_last_one_published_and_dropped_batches_are_gone() {
         let numbers: Vec<_> = replay(&*medium, 40).iter().map(|(batch, _)| batch.header.number).collect();
         assert_eq!(numbers, (41..=60).collect::<Vec<_>>());
         append(&*medium, 61, 10).expect("appends");
+    });
+}
+
+#[test]
+fn what_was_let_go_is_read_until_the_medium_is_maintained() {
+    each(|subject| {
+        let medium = subject.open();
+        replay(&*medium, 0);
+        let locations: Vec<_> = (1..=60).map(|number| append(&*medium, number, 5000).expect("appends")).collect();
+        medium.publish(b"{}", 50).expect("publishes");
+        for location in &locations {
+            medium.read(*location, 0, HEADER).expect("readers have not been told where else to look");
+        }
+        for _ in 0..2 {
+            medium.maintain().expect("maintains");
+            for location in &locations[50..] {
+                medium.read(*location, 0, HEADER).expect("is needed");
+            }
+        }
+        let gone = medium.read(locations[0], 0, HEADER).expect_err("freed");
+        assert_eq!(gone.kind(), std::io::ErrorKind::NotFound);
     });
 }
 

@@ -48,6 +48,25 @@ fn a_sync_that_fails_anywhere_in_housekeeping_costs_nothing_and_the_next_step_wo
 }
 
 #[test]
+fn what_fails_behind_a_publication_leaves_the_records_of_the_log_files_readable() {
+    // Several files, of which the tail has next to nothing, and no spare: so there is much to be recycled.
+    for first in 0..2 * SYNCS {
+        let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+        let shards = rig.open_shards(3);
+        for _ in 0..32 {
+            rig.append(&mut model, &shards, 1, 2000).expect("appends");
+        }
+        rig.files.fail_sync_after(first);
+        let failed = rig.housekeeper.step().is_err();
+        rig.files.revive();
+        rig.check(&mut model);
+        rig.housekeeper.step().unwrap_or_else(|error| panic!("sync {first} failed ({failed}), then {error}"));
+        rig.check(&mut model);
+        check_cuts(&rig, &model, &format!("sync {first} failed: {failed}"));
+    }
+}
+
+#[test]
 fn two_failed_syncs_in_a_row_leave_what_the_manifest_names() {
     for first in 0..SYNCS {
         for second in 0..SYNCS {

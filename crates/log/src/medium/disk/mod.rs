@@ -70,6 +70,8 @@ pub struct Disk {
     log_files: Mutex<BTreeMap<u64, LogFile>>,
     /// Files that are listed and hold no batch yet, in the order of their use.
     spares: Mutex<VecDeque<LogFileRef>>,
+    /// Files that the manifest does not list any more, by their ids. They can be read until [`Disk::recycle`].
+    let_go: Mutex<Vec<u64>>,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -147,6 +149,7 @@ impl Disk {
             active: Mutex::new(None),
             log_files: Mutex::new(BTreeMap::new()),
             spares: Mutex::new(VecDeque::new()),
+            let_go: Mutex::new(Vec::new()),
             _lock: lock,
         })
     }
@@ -433,43 +436,26 @@ impl Medium for Disk {
     fn publish(&self, root: &[u8], unneeded: u64) -> io::Result<()> {
         let active_id = locked(&self.active).as_ref().map_or(0, |active| active.id);
         let unneeded_ids: Vec<u64> = {
-            let log_files = locked(&self.log_files);
+            let (log_files, let_go) = (locked(&self.log_files), locked(&self.let_go));
             // Files before the active one that hold nothing above `unneeded`: an empty one was a spare too small to use.
             log_files
                 .iter()
-                .filter(|(id, file)| **id < active_id && file.last_batch <= unneeded)
+                .filter(|(id, file)| **id < active_id && file.last_batch <= unneeded && !let_go.contains(id))
                 .map(|(id, _)| *id)
                 .collect()
         };
-        {
-            let mut manifest = locked(&self.manifest);
-            let mut next = manifest.clone();
-            next.root = Some(Bytes::copy_from_slice(root));
-            next.log_files.retain(|listed| !unneeded_ids.contains(&listed.id));
-            next.store(&*self.files, &self.directory)?;
-            *manifest = next;
-        }
-        for id in unneeded_ids {
-            let recycled = locked(&self.log_files).remove(&id);
-            let path = log_file::path(&self.directory, id);
-            let fits = match &recycled {
-                Some(recycled) => recycled.file.len_bytes()? == self.log_file_bytes,
-                None => false,
-            };
-            // Overwriting a file that was written before changes no metadata: as many as may be needed soon are kept.
-            match recycled {
-                Some(recycled) if fits && locked(&self.spares).len() < MAX_SPARES => {
-                    let spare = log_file::directory(&self.directory).join(SPARE);
-                    self.files.rename(&path, &spare)?;
-                    self.add_spare(recycled.file)?;
-                }
-                _ => self.files.remove(&path)?,
-            }
-        }
+        let mut manifest = locked(&self.manifest);
+        let mut next = manifest.clone();
+        next.root = Some(Bytes::copy_from_slice(root));
+        next.log_files.retain(|listed| !unneeded_ids.contains(&listed.id));
+        next.store(&*self.files, &self.directory)?;
+        *manifest = next;
+        locked(&self.let_go).extend(unneeded_ids);
         Ok(())
     }
 
     fn maintain(&self) -> io::Result<()> {
+        self.recycle()?;
         if !locked(&self.spares).is_empty() {
             return Ok(());
         }
@@ -497,6 +483,33 @@ impl Medium for Disk {
 }
 
 impl Disk {
+    /// Uses files again that no manifest names any more, or removes them. What fails is tried again the next time.
+    fn recycle(&self) -> io::Result<()> {
+        loop {
+            let next = locked(&self.let_go).first().copied();
+            let Some(id) = next else { return Ok(()) };
+            let recycled = locked(&self.log_files).remove(&id);
+            let path = log_file::path(&self.directory, id);
+            let fits = match &recycled {
+                Some(recycled) => recycled.file.len_bytes()? == self.log_file_bytes,
+                None => false,
+            };
+            // Overwriting a file that was written before changes no metadata: as many as may be needed soon are kept.
+            match recycled {
+                Some(recycled) if fits && locked(&self.spares).len() < MAX_SPARES => {
+                    let spare = log_file::directory(&self.directory).join(SPARE);
+                    self.files.rename(&path, &spare)?;
+                    if let Err(error) = self.add_spare(recycled.file) {
+                        self.files.remove_if_there(&spare)?;
+                        return Err(error);
+                    }
+                }
+                _ => self.files.remove_if_there(&path)?,
+            }
+            locked(&self.let_go).remove(0);
+        }
+    }
+
     /// Gives the file under [`SPARE`] its name and lists it for the writer to find.
     fn add_spare(&self, file: Arc<dyn File>) -> io::Result<()> {
         let listed = self.name_and_list(&*file, SPARE, self.log_file_bytes)?;
