@@ -1,6 +1,7 @@
 //! Libraries for programs that write to Kinesis and read from it, in place of Amazon's KPL and KCL: they run against Rheos and
 //! against AWS alike, and share streams and applications with programs that use Amazon's.
 //!
+//! * [`producer`]: user records, batched, packed, tried again, each with its outcome
 //! * [`aggregation`]: many user records in one record of Kinesis, in the format of the KPL
 //!
 //! Nothing here knows how Rheos stores or serves: what it knows of a server is the API.
@@ -8,3 +9,4 @@
 pub mod aggregation;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+pub mod producer;

@@ -20,6 +20,10 @@ const RECORD_TAG: u8 = 0x22;
 const TAG_KEY: u8 = 0x0a;
 const TAG_VALUE: u8 = 0x12;
 
+/// What a record without tags adds at most beyond its own texts and bytes: four tags with lengths, and two tags with indexes, of at most
+/// ten bytes each.
+const MOST_FRAMING_BYTES: usize = 6 * 11;
+
 /// The partition key of an aggregated record: the KPL's. It decides nothing, as there is an explicit hash key.
 const OUTER_PARTITION_KEY: &str = "a";
 
@@ -95,6 +99,15 @@ impl Packer {
         };
         let body = body_bytes(record, key, hash_key);
         MAGIC.len() + self.message_bytes() + key_bytes + hash_key_bytes + bytes_len(body) + DIGEST_BYTES
+    }
+
+    /// Whether [`Self::bytes_with`] of `record` is at most `limit`. Cheaper to ask, as it counts exactly only where that matters.
+    #[must_use]
+    pub fn fits(&self, record: &UserRecord<'_>, limit: usize) -> bool {
+        let texts = record.partition_key.len() + record.explicit_hash_key.map_or(0, str::len);
+        let at_most =
+            MAGIC.len() + self.message_bytes() + texts + record.data.len() + MOST_FRAMING_BYTES + DIGEST_BYTES;
+        (at_most <= limit && record.tags.is_empty()) || self.bytes_with(record) <= limit
     }
 
     fn message_bytes(&self) -> usize {

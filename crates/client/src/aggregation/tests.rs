@@ -9,8 +9,8 @@ use super::*;
 /// Partition key, explicit hash key, data.
 type Given<'a> = (&'a str, Option<&'a str>, &'a [u8]);
 
-/// What `aws-kinesis-agg` 1.2.3 for Python, which writes by Google's protobuf, made of the same records.
-const GOLDEN: [(&str, &[Given<'static>]); 3] = [
+/// What `aws-kinesis-agg` 1.2.3 for Python, which writes by Google's protobuf, and the KPL 1.0.7 made of the same records.
+const GOLDEN: [(&str, &[Given<'static>]); 4] = [
     (include_str!("golden/python-two.hex"), &[("alpha", None, b"first"), ("beta", None, b"second")]),
     (
         include_str!("golden/python-ehk.hex"),
@@ -26,6 +26,15 @@ const GOLDEN: [(&str, &[Given<'static>]); 3] = [
             ("alpha", None, b"first"),
             ("äö€", Some("170141183460469231731687303715884105728"), &bytes_upwards()),
             ("alpha", None, &[b'x'; 300]),
+        ],
+    ),
+    (
+        include_str!("golden/kpl.hex"),
+        &[
+            ("alpha", None, b"first"),
+            ("beta", Some("340282366920938463463374607431768211455"), b""),
+            ("alpha", Some("0"), b"third"),
+            ("äö€", None, &[b'x'; 300]),
         ],
     ),
 ];
@@ -53,6 +62,9 @@ fn packed(records: &[UserRecord<'_>]) -> Packed {
     let mut packer = Packer::new();
     for record in records {
         let told = packer.bytes_with(record);
+        for limit in [told.saturating_sub(1), told, told + 65, told + 66] {
+            assert_eq!(packer.fits(record, limit), told <= limit, "{told} in {limit}");
+        }
         packer.push(record);
         assert_eq!(told, packer.bytes(), "the size is known before");
     }
@@ -69,7 +81,7 @@ fn framed(message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn bytes_of_amazons_library_are_read_and_written() {
+fn bytes_of_amazons_libraries_are_read_and_written() {
     for (bytes, records) in GOLDEN {
         let records: Vec<_> = records.iter().map(|(key, hash_key, data)| record(key, *hash_key, data)).collect();
         assert_eq!(packed(&records).data, hex(bytes));
