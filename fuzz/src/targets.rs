@@ -4,12 +4,37 @@ use rheos_client::fuzz as client;
 use rheos_log::fuzz as log;
 use rheos_server::fuzz as server;
 use rheos_streams::fuzz as streams;
+use rheos_tables::fuzz as tables;
 use rheos_wire::fuzz as wire;
 
 use crate::{Target, answers, http, names};
 
 /// Every target.
 pub const TARGETS: &[Target] = &[
+    Target {
+        name: "expression",
+        about: "expressions of tables: parsed, evaluated, applied",
+        decode: tables::expression,
+        seeds: tables::expression_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 2000,
+    },
+    Target {
+        name: "attribute_value",
+        about: "attribute values in JSON",
+        decode: tables::attribute_value,
+        seeds: tables::attribute_value_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 1000,
+    },
+    Target {
+        name: "tables_catalog",
+        about: "what the catalog holds of tables, items and requests",
+        decode: tables::catalog,
+        seeds: tables::catalog_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 1000,
+    },
     Target {
         name: "log_backup",
         about: "a backup through a restore",

@@ -56,6 +56,13 @@ impl From<HashKey> for String {
     }
 }
 
+/// The SHA-256 of some bytes, in hexadecimal: for names that must not be made to collide.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A part of the key space, both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HashRange {

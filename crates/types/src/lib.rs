@@ -29,7 +29,7 @@ pub mod token;
 pub use arn::{ConsumerArn, ResourceArn, StreamArn};
 pub use hash::{HashKey, HashRange};
 pub use key_id::{InvalidKeyId, KeyId};
-pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName};
+pub use name::{AccountId, ConsumerName, Namespace, Region, StreamName, TableName};
 pub use random::{Random, SystemRandom};
 pub use sequence::{Digits, SequenceDigits, SequenceNumber};
 pub use shard::{ShardId, ShardKey};

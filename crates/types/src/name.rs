@@ -100,6 +100,15 @@ name!(
         && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
 );
 
+name!(
+    /// The name of a lease table: 3 to 255 letters, digits, `_`, `.` and `-`, case-sensitive.
+    TableName,
+    "table name",
+    "3 to 255 letters, digits, '_', '.' and '-'",
+    |value| (3..=255).contains(&value.len())
+        && value.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-'))
+);
+
 /// One account in one region: stream names are unique within it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Namespace {
