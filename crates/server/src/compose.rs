@@ -18,6 +18,7 @@ use rheos_log::medium::disk::DiskOptions;
 use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
 use rheos_log::{Fatal, Log, Opened, Options};
 use rheos_streams::{CreateError, CreateStream, Status, StreamNotFound, Streams};
+use rheos_tables::Tables;
 use rheos_types::{Clock, Namespace, Random, SystemClock, SystemRandom};
 use rustls::ServerConfig;
 use tokio::sync::{oneshot, watch};
@@ -34,6 +35,7 @@ use crate::health::Stage;
 use crate::listener;
 use crate::network::{Listener as _, Network, SystemNetwork};
 use crate::request::{Front, Inside};
+use crate::services::dynamodb::DynamoDb;
 use crate::services::kinesis::Kinesis;
 use crate::spawn::{Detached, Spawner};
 use crate::subscribers::Subscribers;
@@ -120,6 +122,9 @@ pub enum StartError {
     /// The streams cannot be loaded.
     #[error("cannot load the streams: {}", chain(.0))]
     Streams(rheos_streams::OpenError),
+    /// The lease tables cannot be loaded.
+    #[error("cannot load the lease tables: {}", chain(.0))]
+    Tables(rheos_tables::OpenError),
     /// A stream of `--stream` cannot be made.
     #[error("cannot create stream {name}: {problem}")]
     Stream {
@@ -149,7 +154,7 @@ pub struct Running {
     stop: watch::Sender<bool>,
     stage: Arc<Stage>,
     listener: Detached<usize>,
-    ticker: Option<Detached<()>>,
+    tickers: Vec<Detached<()>>,
     log: Option<Log>,
     threads: Threads,
     /// Whoever keeps the certificate fresh goes on while this is there.
@@ -210,7 +215,7 @@ pub async fn start_on(config: &Config, machine: Machine, network: &impl Network)
         stop,
         stage,
         listener,
-        ticker: None,
+        tickers: Vec::new(),
         log: None,
         threads,
         renewal: None,
@@ -241,7 +246,7 @@ async fn furnish(
     stopped: watch::Receiver<bool>,
     running: &mut Running,
 ) -> Result<Inside, StartError> {
-    let streams = load(config, machine, running).await?;
+    let (streams, tables) = load(config, machine, running).await?;
     running.key = root_key(config, machine)?;
     let admits = running.key.clone().map_or(Admits::Everybody, Admits::Key);
     let authenticator = Authenticator::new(config.account_id.clone(), config.region.clone(), admits);
@@ -254,9 +259,11 @@ async fn furnish(
     let kinesis =
         Kinesis { streams, admission, memory_wait, shows_stream_ids, subscribers, clock, faults, long_poll, spawner };
     let kinesis = Arc::new(kinesis);
-    running.ticker = Some(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped)));
+    let dynamodb = Arc::new(DynamoDb { tables, spawner: machine.spawner.clone() });
+    running.tickers.push(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped.clone())));
+    running.tickers.push(machine.spawner.detach(tick_tables(dynamodb.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
-    Ok(Inside { authenticator, kinesis })
+    Ok(Inside { authenticator, kinesis, dynamodb })
 }
 
 /// The key that lets callers in: the environment's for this run, else the stored one.
@@ -315,7 +322,7 @@ fn development(
 }
 
 /// Opens the log, on a thread of its own as it waits for the disk, and loads the streams.
-async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Result<Streams, StartError> {
+async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Result<(Streams, Tables), StartError> {
     let no_thread = |source| StartError::System { action: "start a thread", source };
     let (reply, opened) = oneshot::channel();
     let (directory, store) = (config.data_dir.clone(), machine.store.clone());
@@ -344,7 +351,10 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
         transition_ms: config.transition_ms,
         ..rheos_streams::Config::default()
     };
-    open_streams(log, streams_config, config, machine).await
+    let streams = open_streams(log.clone(), streams_config, config, machine).await?;
+    let (clock, random) = (machine.clock.clone(), machine.random.clone());
+    let tables = Tables::open(log, clock, random, rheos_tables::Config::default()).map_err(StartError::Tables)?;
+    Ok((streams, tables))
 }
 
 /// Loads the streams, with the key that theirs are wrapped under. A new key is in its file when this returns.
@@ -411,6 +421,23 @@ async fn tick(kinesis: Arc<Kinesis>, clock: Arc<dyn Clock>, mut stopped: watch::
     }
 }
 
+/// Does what goes on by itself in the lease tables: deletions, indexes in the making, requests to be forgotten.
+async fn tick_tables(dynamodb: Arc<DynamoDb>, clock: Arc<dyn Clock>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        let tick = dynamodb.tables.tick().await;
+        for problem in &tick.problems {
+            tracing::warn!(error = %chain(problem), "put off");
+        }
+        let wait = Duration::from_millis(tick.next_ms.saturating_sub(clock.wall_ms()));
+        tokio::select! {
+            biased;
+            _stopped = stopped.wait_for(|stopped| *stopped) => return,
+            () = dynamodb.tables.sooner() => {}
+            () = tokio::time::sleep(wait) => {}
+        }
+    }
+}
+
 impl Running {
     /// Takes no more connections, lets requests in flight finish, and closes the log. Returns how many connections had
     /// to be cut off.
@@ -419,7 +446,7 @@ impl Running {
         self.stop.send_replace(true);
         // A task that panicked has nothing left to wait for.
         let cut = self.listener.await.unwrap_or(0);
-        if let Some(ticker) = self.ticker {
+        for ticker in self.tickers {
             let _ended = ticker.await;
         }
         if let Some(log) = self.log {

@@ -14,12 +14,14 @@
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
 //! | [`service`] | the services beside Kinesis |
+//! | [`dynamodb`] | the lease tables |
 //! | [`record`] | faults in our own log |
 
 mod chaos;
 mod consumer;
 mod control;
 mod data;
+mod dynamodb;
 mod encryption;
 mod record;
 mod request;
@@ -47,6 +49,7 @@ pub(crate) use chaos::{injected, injected_entry};
 pub(crate) use consumer::register_consumer;
 pub(crate) use control::{change_tags, create_stream};
 pub(crate) use data::{EntryFault, entry_failed, entry_throttled, entry_waits, invalid_hash_key};
+pub(crate) use dynamodb::{not_read, of_operation, of_table, table_broken_off};
 pub(crate) use encryption::change_encryption;
 pub(crate) use record::{FaultLog, Told};
 pub(crate) use service::{ServiceFault, too_large_inflated, unknown_operation};

@@ -14,6 +14,7 @@ use crate::admission::Held;
 use crate::answer::overloaded;
 use crate::auth::Caller;
 use crate::fault::{ServiceFault, too_large_inflated, unknown_operation};
+use crate::request::Inside;
 use crate::services::{Access, Operation, cloudwatch, dynamodb, sts};
 
 /// The largest body that may come out of a compressed one: above the largest that any operation takes.
@@ -21,6 +22,7 @@ const INFLATED_BYTES: usize = 2 << 20;
 
 /// A request to a neighbour, from a caller who was let in.
 pub(crate) struct Request<'a> {
+    pub(crate) inside: &'a Inside,
     pub(crate) addressed: &'a Addressed,
     pub(crate) caller: Caller,
     pub(crate) body: Bytes,
@@ -56,9 +58,9 @@ pub(crate) async fn answer(
 }
 
 async fn run(operation: Operation, request: Request<'_>) -> Result<Bytes, ServiceFault> {
-    let Request { addressed, caller, body, request_id } = request;
+    let Request { inside, addressed, caller, body, request_id } = request;
     match operation {
-        Operation::DynamoDb(operation) => dynamodb::run(operation, caller, body).await,
+        Operation::DynamoDb(operation) => dynamodb::run(&inside.dynamodb, operation, caller, body).await,
         Operation::CloudWatch(operation) => cloudwatch::run(operation, addressed, caller, body).await,
         Operation::Sts(operation) => sts::run(operation, &caller, request_id),
     }

@@ -26,6 +26,7 @@ use crate::dispatch::{Output, dispatch};
 use crate::fault::{self, FaultLog};
 use crate::health::{self, Stage};
 use crate::neighbours;
+use crate::services::dynamodb::DynamoDb;
 use crate::services::kinesis::Kinesis;
 use crate::spawn::Spawner;
 
@@ -53,6 +54,7 @@ pub(crate) struct Front {
 pub(crate) struct Inside {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: Arc<Kinesis>,
+    pub(crate) dynamodb: Arc<DynamoDb>,
 }
 
 /// There is no answer; the connection ends.
@@ -146,7 +148,8 @@ impl Front {
         match call {
             Call::Kinesis(asked) => self.kinesis(&inside.kinesis, asked, caller, body, held, id, injected).await,
             Call::Neighbour(addressed) => {
-                let request = neighbours::Request { addressed: &addressed, caller, body, request_id: id.as_str() };
+                let request =
+                    neighbours::Request { inside, addressed: &addressed, caller, body, request_id: id.as_str() };
                 let compressed = neighbour::is_compressed(&parts.headers);
                 let done = neighbours::answer(request, known, compressed, held).await;
                 done.map(Answer::from).map_err(|(operation, fault)| {

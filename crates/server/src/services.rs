@@ -24,7 +24,6 @@ pub(crate) enum Operation {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     /// May change something: an answer is never withheld for want of memory, so it has to be small.
-    #[expect(dead_code, reason = "the first operation that changes something is to come")]
     Mutating,
     /// Changes nothing.
     Reading,

@@ -1,17 +1,339 @@
-//! DynamoDB, as much of it as consumer applications keep their leases with. Its operations are to come; until then it
-//! knows none, and says so as it does of any name that it does not know.
+//! DynamoDB, as much of it as consumer applications keep their leases with: from a body in awsJson 1.0 to one. What it
+//! means is in `rheos-tables`; here are the forms of answers (`describe`, `respond`), and `fault` has the errors.
+
+mod describe;
+mod respond;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
+use rheos_tables::{CreateTable, ItemError, TableError, Tables, Tag, UpdateTable, table_name};
+use rheos_types::{Namespace, TableName};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::operations;
 use crate::auth::Caller;
-use crate::fault::ServiceFault;
+use crate::fault::{ServiceFault, not_read, of_operation, of_table, table_broken_off};
+use crate::spawn::Spawner;
 
-operations! {}
+operations! {
+    BatchGetItem Reading,
+    BatchWriteItem Mutating,
+    CreateTable Mutating,
+    DeleteItem Mutating,
+    DeleteTable Mutating,
+    DescribeContinuousBackups Reading,
+    DescribeEndpoints Reading,
+    DescribeLimits Reading,
+    DescribeTable Reading,
+    DescribeTimeToLive Reading,
+    GetItem Reading,
+    ListTables Reading,
+    ListTagsOfResource Reading,
+    PutItem Mutating,
+    Query Reading,
+    Scan Reading,
+    TagResource Mutating,
+    TransactGetItems Reading,
+    TransactWriteItems Mutating,
+    UntagResource Mutating,
+    UpdateContinuousBackups Mutating,
+    UpdateItem Mutating,
+    UpdateTable Mutating,
+}
 
-/// Does an operation: from a body in awsJson 1.0 to one.
+/// What the operations work on.
+pub(crate) struct DynamoDb {
+    pub(crate) tables: Tables,
+    /// Who runs what goes on without its caller.
+    pub(crate) spawner: Spawner,
+}
+
+/// A call that names a table and nothing else.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct OfTable {
+    table_name: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListTables {
+    exclusive_start_table_name: Option<String>,
+    limit: Option<usize>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateBackups {
+    table_name: String,
+    point_in_time_recovery_specification: RecoverySpecification,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RecoverySpecification {
+    point_in_time_recovery_enabled: bool,
+    recovery_period_in_days: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct TagResource {
+    resource_arn: String,
+    tags: Vec<Tag>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct UntagResource {
+    resource_arn: String,
+    tag_keys: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ListTags {
+    resource_arn: String,
+}
+
+/// Does an operation: its answer, or what went wrong.
 ///
-/// Whatever changes something has to be detached, so that a client that hangs up does not stop it half-way.
-pub(crate) async fn run(operation: Operation, _caller: Caller, _body: Bytes) -> Result<Bytes, ServiceFault> {
-    match operation {}
+/// Whatever changes something is detached: a client that hangs up does not stop it half-way.
+pub(crate) async fn run(
+    service: &Arc<DynamoDb>,
+    operation: Operation,
+    caller: Caller,
+    body: Bytes,
+) -> Result<Bytes, ServiceFault> {
+    match operation.access() {
+        super::Access::Reading => read(service, operation, &caller.namespace, &body),
+        super::Access::Mutating => {
+            let (own, spawner) = (service.clone(), &service.spawner);
+            let work = spawner.detach(async move { change(&own, operation, &caller.namespace, &body).await });
+            work.await.map_err(|_| table_broken_off())?
+        }
+    }
+}
+
+/// An operation that changes nothing.
+fn read(service: &DynamoDb, operation: Operation, namespace: &Namespace, body: &[u8]) -> Result<Bytes, ServiceFault> {
+    let tables = &service.tables;
+    let answer = match operation {
+        Operation::BatchGetItem => {
+            let input: rheos_tables::BatchGetItem = decoded(body)?;
+            respond::batch_got(tables.batch_get_item(namespace, &input)?, input.return_consumed_capacity)
+        }
+        Operation::GetItem => {
+            let input: rheos_tables::GetItem = decoded(body)?;
+            respond::got(tables.get_item(namespace, &input)?, input.return_consumed_capacity)
+        }
+        Operation::Query => {
+            let input: rheos_tables::Query = decoded(body)?;
+            respond::page(tables.query(namespace, &input)?, input.return_consumed_capacity)
+        }
+        Operation::Scan => {
+            let input: rheos_tables::Scan = decoded(body)?;
+            respond::page(tables.scan(namespace, &input)?, input.return_consumed_capacity)
+        }
+        Operation::TransactGetItems => {
+            let input: rheos_tables::TransactGetItems = decoded(body)?;
+            let (items, consumed) = tables.transact_get_items(namespace, &input)?;
+            respond::transact_got(&items, &consumed, input.return_consumed_capacity)
+        }
+        Operation::DescribeTable => {
+            let table = named(namespace, body)?;
+            json!({"Table": describe::table(&tables.describe_table(namespace, &table).map_err(of_table)?)})
+        }
+        Operation::DescribeContinuousBackups => {
+            let table = named(namespace, body)?;
+            describe::backups(&tables.describe_table(namespace, &table).map_err(of_table)?)
+        }
+        Operation::DescribeTimeToLive => {
+            let table = named(namespace, body)?;
+            tables.describe_table(namespace, &table).map_err(of_table)?;
+            json!({"TimeToLiveDescription": {"TimeToLiveStatus": "DISABLED"}})
+        }
+        Operation::ListTables => {
+            let input: ListTables = decoded(body)?;
+            if input.limit.is_some_and(|limit| !(1..=rheos_tables::limits::LIST_TABLES).contains(&limit)) {
+                return Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Text(format!(
+                    "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: Member must have \
+                     value between 1 and {}",
+                    input.limit.unwrap_or_default(),
+                    rheos_tables::limits::LIST_TABLES
+                )))));
+            }
+            let (names, more) = tables.list_tables(namespace, input.exclusive_start_table_name.as_deref(), input.limit);
+            let names: Vec<_> = names.iter().map(TableName::as_str).collect();
+            let mut answer = json!({"TableNames": names});
+            if let Some(last) = names.last().filter(|_| more) {
+                answer["LastEvaluatedTableName"] = json!(last);
+            }
+            answer
+        }
+        Operation::ListTagsOfResource => {
+            let input: ListTags = decoded(body)?;
+            let table = tagged(namespace, &input.resource_arn)?;
+            json!({"Tags": tables.tags_of(namespace, &table).map_err(of_table)?})
+        }
+        Operation::DescribeLimits => json!({
+            "AccountMaxReadCapacityUnits": 80_000, "AccountMaxWriteCapacityUnits": 80_000,
+            "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000
+        }),
+        Operation::DescribeEndpoints => {
+            let address = format!("dynamodb.{}.amazonaws.com", namespace.region);
+            json!({"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]})
+        }
+        Operation::BatchWriteItem
+        | Operation::CreateTable
+        | Operation::DeleteItem
+        | Operation::DeleteTable
+        | Operation::PutItem
+        | Operation::TagResource
+        | Operation::TransactWriteItems
+        | Operation::UntagResource
+        | Operation::UpdateContinuousBackups
+        | Operation::UpdateItem
+        | Operation::UpdateTable => return Err(table_broken_off()),
+    };
+    Ok(encoded(&answer))
+}
+
+/// An operation that changes something.
+async fn change(
+    service: &DynamoDb,
+    operation: Operation,
+    namespace: &Namespace,
+    body: &[u8],
+) -> Result<Bytes, ServiceFault> {
+    let tables = &service.tables;
+    let answer = match operation {
+        Operation::BatchWriteItem => {
+            let input: rheos_tables::BatchWriteItem = decoded(body)?;
+            let consumed = tables.batch_write_item(namespace, &input).await?;
+            let mut answer = json!({"UnprocessedItems": {}});
+            respond::consumed_each(&mut answer, &consumed, input.return_consumed_capacity, None);
+            answer
+        }
+        Operation::PutItem => {
+            let input: rheos_tables::PutItem = decoded(body)?;
+            respond::written(tables.put_item(namespace, &input).await?, input.return_consumed_capacity)
+        }
+        Operation::UpdateItem => {
+            let input: rheos_tables::UpdateItem = decoded(body)?;
+            respond::written(tables.update_item(namespace, &input).await?, input.return_consumed_capacity)
+        }
+        Operation::DeleteItem => {
+            let input: rheos_tables::DeleteItem = decoded(body)?;
+            respond::written(tables.delete_item(namespace, &input).await?, input.return_consumed_capacity)
+        }
+        Operation::TransactWriteItems => {
+            let input: rheos_tables::TransactWriteItems = decoded(body)?;
+            let consumed = tables.transact_write_items(namespace, &input).await?;
+            let mut answer = json!({});
+            respond::consumed_each(&mut answer, &consumed, input.return_consumed_capacity, Some("WriteCapacityUnits"));
+            answer
+        }
+        Operation::CreateTable => {
+            let input: CreateTable = decoded_without(body, NOT_OF_A_NEW_TABLE)?;
+            let table = table_name(namespace, &input.table_name).map_err(TableError::Invalid)?;
+            let made = tables.create_table(namespace, &table, &input).await?;
+            json!({"TableDescription": describe::table(&made)})
+        }
+        Operation::UpdateTable => {
+            let input: UpdateTable = decoded_without(body, NOT_OF_A_CHANGE)?;
+            let table = table_name(namespace, &input.table_name).map_err(TableError::Invalid)?;
+            let changed = tables.update_table(namespace, &table, &input).await?;
+            json!({"TableDescription": describe::table(&changed)})
+        }
+        Operation::DeleteTable => {
+            let table = named(namespace, body)?;
+            json!({"TableDescription": describe::table(&tables.delete_table(namespace, &table).await?)})
+        }
+        Operation::UpdateContinuousBackups => {
+            let input: UpdateBackups = decoded(body)?;
+            let table = table_name(namespace, &input.table_name).map_err(TableError::Invalid)?;
+            let asked = input.point_in_time_recovery_specification;
+            let (enabled, days) = (asked.point_in_time_recovery_enabled, asked.recovery_period_in_days);
+            describe::backups(&tables.update_recovery(namespace, &table, enabled, days).await?)
+        }
+        Operation::TagResource => {
+            let input: TagResource = decoded(body)?;
+            tables.tag(namespace, &tagged(namespace, &input.resource_arn)?, &input.tags).await?;
+            return Ok(Bytes::new());
+        }
+        Operation::UntagResource => {
+            let input: UntagResource = decoded(body)?;
+            tables.untag(namespace, &tagged(namespace, &input.resource_arn)?, &input.tag_keys).await?;
+            return Ok(Bytes::new());
+        }
+        Operation::BatchGetItem
+        | Operation::DescribeContinuousBackups
+        | Operation::DescribeEndpoints
+        | Operation::DescribeLimits
+        | Operation::DescribeTable
+        | Operation::DescribeTimeToLive
+        | Operation::GetItem
+        | Operation::ListTables
+        | Operation::ListTagsOfResource
+        | Operation::Query
+        | Operation::Scan
+        | Operation::TransactGetItems => return Err(table_broken_off()),
+    };
+    Ok(encoded(&answer))
+}
+
+/// What CreateTable can ask for on AWS and not here: it is said, and nothing is made.
+const NOT_OF_A_NEW_TABLE: &[&str] =
+    &["GlobalTableSourceArn", "GlobalTableSettingsReplicationMode", "ResourcePolicy", "VectorIndexes"];
+/// As [`NOT_OF_A_NEW_TABLE`], of UpdateTable.
+const NOT_OF_A_CHANGE: &[&str] =
+    &["ReplicaUpdates", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode", "VectorIndexUpdates"];
+
+/// The input in a body.
+fn decoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceFault> {
+    decoded_without(body, &[])
+}
+
+/// The input in a body, if it does not ask for what there is not.
+fn decoded_without<T: DeserializeOwned>(body: &[u8], unsupported: &[&str]) -> Result<T, ServiceFault> {
+    let json: Value = serde_json::from_slice(body).map_err(|error| not_read(&error.to_string()))?;
+    if !json.is_object() {
+        return Err(not_read("the body is no object"));
+    }
+    let asks = |name: &str| !json[name].is_null();
+    let enabled = |name: &str, member: &str| json[name][member] == Value::Bool(true);
+    let unsupported = unsupported.iter().copied().find(|name| asks(name));
+    let streams = enabled("StreamSpecification", "StreamEnabled").then_some("StreamSpecification");
+    let keys = (enabled("SSESpecification", "Enabled")).then_some("SSESpecification");
+    if let Some(name) = unsupported.or(streams).or(keys) {
+        return Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Parameters(format!(
+            "{name} is not supported by the lease tables of Rheos"
+        )))));
+    }
+    serde_json::from_value(json).map_err(|error| not_read(&error.to_string()))
+}
+
+/// The table that a body names.
+fn named(namespace: &Namespace, body: &[u8]) -> Result<TableName, ServiceFault> {
+    let input: OfTable = decoded(body)?;
+    Ok(table_name(namespace, &input.table_name).map_err(TableError::Invalid)?)
+}
+
+/// The table whose tags are meant: by its ARN alone.
+fn tagged(namespace: &Namespace, arn: &str) -> Result<TableName, ServiceFault> {
+    if !arn.starts_with("arn:") {
+        let invalid =
+            rheos_tables::Invalid::Text(format!("Invalid TableArn: Invalid ResourceArn provided as input {arn}"));
+        return Err(TableError::Invalid(invalid).into());
+    }
+    Ok(table_name(namespace, arn).map_err(TableError::Invalid)?)
+}
+
+/// An answer as its bytes.
+fn encoded(answer: &Value) -> Bytes {
+    answer.to_string().into()
 }
