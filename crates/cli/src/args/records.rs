@@ -17,11 +17,15 @@ Examples:
   rheos put pairs -K ':' < pairs.txt                     `key:value` lines
   rheos put orders -k customer-7 -i orders.txt           one key, so one shard and one order
   rheos put flights -i flights.ndjson --rate 500/s
+  rheos put clicks -i clicks.jsonl --aggregate           many lines in one record, for consumers that unpack them
 
 Order: lines with the same key are sent in the order of the input, one request after the other. What a request could not write
 is sent again, alone, before anything that follows it. Inside one request Kinesis promises no order: if it refuses a line and takes
 a later one of the same key, the two change places. --strict-order rules that out, with one line of a key in a request.
-A request without an answer is sent again, so its lines may be written twice.";
+A request without an answer is sent again, so its lines may be written twice.
+
+Aggregation: with --aggregate, lines of one shard share records, in the format of the Kinesis Producer Library, so that short lines cost a
+fraction. KCL, `rheos tail` and the libraries for it show the lines again; a plain GetRecords shows packed bytes.";
 
 /// What to write, where, and under which keys.
 #[derive(Args, Debug)]
@@ -53,6 +57,9 @@ pub(crate) struct Put {
     /// How often a line is tried again before it counts as not written.
     #[arg(long, default_value_t = 10, value_name = "N")]
     pub(crate) retries: u32,
+    /// Pack lines into aggregated records, as the Kinesis Producer Library does.
+    #[arg(long, conflicts_with = "retries")]
+    pub(crate) aggregate: bool,
     #[command(flatten)]
     pub(crate) connect: Connect,
 }
@@ -92,6 +99,9 @@ pub(crate) struct Tail {
     /// Only this shard.
     #[arg(long, value_name = "ID")]
     pub(crate) shard: Option<String>,
+    /// Show aggregated records as they are stored, not the user records in them.
+    #[arg(long)]
+    pub(crate) as_stored: bool,
     /// `table`, `json`, `raw` or a format [default: table on a terminal, json in a pipe].
     #[arg(short = 'o', long, value_name = "FORMAT", value_parser = Format::parse)]
     pub(crate) output: Option<Format>,

@@ -101,7 +101,14 @@ mod tests {
     use super::*;
 
     fn record(arrived_ms: i64) -> Record {
-        Record { shard: Arc::from("s"), sequence: String::new(), key: String::new(), data: Vec::new(), arrived_ms }
+        Record {
+            shard: Arc::from("s"),
+            sequence: String::new(),
+            sub_sequence: None,
+            key: String::new(),
+            data: Vec::new(),
+            arrived_ms,
+        }
     }
 
     fn taken(merge: &mut Merge) -> Vec<i64> {

@@ -17,6 +17,7 @@ use aws_sdk_kinesis::primitives::DateTime;
 use aws_sdk_kinesis::types::{Shard, ShardIteratorType};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use rheos_client::aggregation::{Contents, UserRecord, unpack};
 
 use crate::client::Service;
 use crate::failure::{Failure, Outcome};
@@ -35,6 +36,8 @@ const WAITING_MAX: usize = 5_000;
 pub(crate) struct Record {
     pub(crate) shard: Arc<str>,
     pub(crate) sequence: String,
+    /// Its place in an aggregated record; nothing if it is a record of its own.
+    pub(crate) sub_sequence: Option<u64>,
     pub(crate) key: String,
     pub(crate) data: Vec<u8>,
     pub(crate) arrived_ms: i64,
@@ -66,6 +69,8 @@ pub(crate) struct StreamReader {
     stream: Arc<str>,
     start: Start,
     follow_children: bool,
+    /// Whether aggregated records are shown as the user records in them.
+    unpacks: bool,
     cursors: Vec<Cursor>,
     merge: Merge,
     /// Shards known but not read yet, because a parent is; with their parents.
@@ -108,6 +113,7 @@ impl StreamReader {
             stream: Arc::from(stream),
             start,
             follow_children: only.is_none(),
+            unpacks: true,
             cursors: Vec::new(),
             merge: Merge::default(),
             later: HashMap::new(),
@@ -136,6 +142,11 @@ impl StreamReader {
         }
         reader.open_ready(start);
         Ok(reader)
+    }
+
+    /// Gives aggregated records as they are stored.
+    pub(crate) fn without_unpacking(self) -> Self {
+        Self { unpacks: false, ..self }
     }
 
     /// The next record, or the news that nothing is left for now. May be dropped and called again.
@@ -245,7 +256,12 @@ impl StreamReader {
         cursor.pause = if empty { IDLE_PAUSE } else { Duration::ZERO };
         if !empty {
             let shard = cursor.shard.clone();
-            self.merge.fetched(lane, page.records.into_iter().map(|record| owned(&shard, record)));
+            let stored = page.records.into_iter().map(|record| owned(&shard, record));
+            if self.unpacks {
+                self.merge.fetched(lane, stored.flat_map(unpacked));
+            } else {
+                self.merge.fetched(lane, stored);
+            }
         } else if behind_ms == 0 && generation == self.generation {
             self.merge.at_tip(lane);
         }
@@ -376,9 +392,24 @@ fn owned(shard: &Arc<str>, record: aws_sdk_kinesis::types::Record) -> Record {
     let arrived_ms = record.approximate_arrival_timestamp().map_or(0, time::milliseconds);
     Record {
         shard: shard.clone(),
+        sub_sequence: None,
         sequence: record.sequence_number,
         key: record.partition_key.unwrap_or_default(),
         data: record.data.into_inner(),
         arrived_ms,
     }
+}
+
+/// The user records of an aggregated record; any other is one. So is one whose packing is damaged: nothing is hidden.
+fn unpacked(record: Record) -> Vec<Record> {
+    let Contents::Aggregated(user_records) = unpack(&record.data) else { return vec![record] };
+    let one = |(at, user_record): (usize, &UserRecord<'_>)| Record {
+        shard: record.shard.clone(),
+        sequence: record.sequence.clone(),
+        sub_sequence: Some(at as u64),
+        key: user_record.partition_key.to_owned(),
+        data: user_record.data.to_vec(),
+        arrived_ms: record.arrived_ms,
+    };
+    user_records.iter().enumerate().map(one).collect()
 }

@@ -3,6 +3,7 @@
 //! Keys are divided among a few lanes. A lane sends one request at a time and, before anything else, again what the last one could
 //! not write; so the lines of a key keep their order as far as PutRecords has one.
 
+mod aggregate;
 pub(crate) mod batch;
 pub(crate) mod keys;
 pub(crate) mod lane;
@@ -46,10 +47,18 @@ pub(crate) async fn run(args: Put, out: &Output) -> Outcome {
     let totals = Mutex::new(Totals::default());
     let begun = edge::now();
     let mut screen = Screen::default();
-    let (senders, receivers): (Vec<_>, Vec<_>) = (0..args.connections).map(|_| mpsc::channel(1)).unzip();
-    let lines = Lines { keys, strict: args.strict_order, rate: args.rate, begun, out, totals: &totals };
-    let lanes = receivers.into_iter().map(|batches| drain(&service, &args.stream, batches, args.retries, &totals));
-    let work = async { tokio::try_join!(lines.read(input, senders), try_join_all(lanes)).map(drop) };
+    let (connections, strict) = (usize::from(args.connections), args.strict_order);
+    let lines = Lines { keys, rate: args.rate, begun, out, totals: &totals };
+    let work = async {
+        if args.aggregate {
+            aggregate::write(&service, &args.stream, &lines, input, (connections, strict)).await
+        } else {
+            let (senders, receivers): (Vec<_>, Vec<_>) = (0..connections).map(|_| mpsc::channel(1)).unzip();
+            let lanes =
+                receivers.into_iter().map(|batches| drain(&service, &args.stream, batches, args.retries, &totals));
+            tokio::try_join!(lines.read(input, Lanes::new(senders, strict)), try_join_all(lanes)).map(drop)
+        }
+    };
     let outcome = tokio::select! {
         outcome = work => outcome,
         () = show_progress(out, &mut screen, &totals, begun, size) => Ok(()),
@@ -94,10 +103,46 @@ async fn drain(
     Ok(())
 }
 
+/// Where lines go as records.
+trait Sink {
+    /// Takes a record, when there is room for it.
+    async fn push(&mut self, entry: Entry) -> Outcome;
+
+    /// Sends what waits for others.
+    async fn flush(&mut self);
+}
+
+/// The batches that grow, one for each lane.
+struct Lanes(Vec<(Batcher, mpsc::Sender<Vec<Entry>>)>);
+
+impl Lanes {
+    fn new(senders: Vec<mpsc::Sender<Vec<Entry>>>, strict: bool) -> Self {
+        Self(senders.into_iter().map(|sender| (Batcher::new(strict), sender)).collect())
+    }
+}
+
+impl Sink for Lanes {
+    async fn push(&mut self, entry: Entry) -> Outcome {
+        let at = lane_of(&entry.key, self.0.len());
+        let (batcher, lane) = &mut self.0[at];
+        if let Some(batch) = batcher.push(entry) {
+            send(lane, batch).await;
+        }
+        Ok(())
+    }
+
+    async fn flush(&mut self) {
+        for (batcher, lane) in &mut self.0 {
+            if let Some(batch) = batcher.take() {
+                send(lane, batch).await;
+            }
+        }
+    }
+}
+
 /// The reading half.
 struct Lines<'run> {
     keys: KeySource,
-    strict: bool,
     rate: Option<f64>,
     begun: Instant,
     out: &'run Output,
@@ -105,16 +150,15 @@ struct Lines<'run> {
 }
 
 impl Lines<'_> {
-    async fn read(&self, input: impl AsyncRead + Unpin, lanes: Vec<mpsc::Sender<Vec<Entry>>>) -> Outcome {
+    async fn read(&self, input: impl AsyncRead + Unpin, mut sink: impl Sink) -> Outcome {
         let mut input = BufReader::with_capacity(1 << 16, input);
-        let mut batchers: Vec<Batcher> = lanes.iter().map(|_| Batcher::new(self.strict)).collect();
         let mut line = Vec::new();
         let mut number = 0;
         loop {
             // Dropped or not, `read_until` leaves what it has read in `line`.
             let read = tokio::time::timeout(LINGER, input.read_until(b'\n', &mut line)).await;
             let Ok(read) = read else {
-                flush(&mut batchers, &lanes).await;
+                sink.flush().await;
                 continue;
             };
             read.map_err(|error| Failure::io("cannot read the input", &error))?;
@@ -126,13 +170,10 @@ impl Lines<'_> {
             with(self.totals, |totals| totals.read += line.len() as u64);
             line.clear();
             let Some(entry) = entry else { continue };
-            self.pace(number, &mut batchers, &lanes).await;
-            let lane = lane_of(&entry.key, lanes.len());
-            if let Some(batch) = batchers[lane].push(entry) {
-                send(&lanes[lane], batch).await;
-            }
+            self.pace(number, &mut sink).await;
+            sink.push(entry).await?;
         }
-        flush(&mut batchers, &lanes).await;
+        sink.flush().await;
         Ok(())
     }
 
@@ -161,21 +202,13 @@ impl Lines<'_> {
     }
 
     /// Waits until line `number` is due. What was gathered so far leaves first if the wait is long.
-    async fn pace(&self, number: u64, batchers: &mut [Batcher], lanes: &[mpsc::Sender<Vec<Entry>>]) {
+    async fn pace(&self, number: u64, sink: &mut impl Sink) {
         let Some(rate) = self.rate else { return };
         let due = Duration::from_secs_f64((number - 1) as f64 / rate);
         let early = due.saturating_sub(self.begun.elapsed());
         if early > Duration::from_millis(2) {
-            flush(batchers, lanes).await;
+            sink.flush().await;
             tokio::time::sleep(early).await;
-        }
-    }
-}
-
-async fn flush(batchers: &mut [Batcher], lanes: &[mpsc::Sender<Vec<Entry>>]) {
-    for (batcher, lane) in batchers.iter_mut().zip(lanes) {
-        if let Some(batch) = batcher.take() {
-            send(lane, batch).await;
         }
     }
 }

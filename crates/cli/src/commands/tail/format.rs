@@ -133,6 +133,9 @@ fn json(record: &Record) -> serde_json::Value {
         "key": record.key,
         "arrived": rfc3339(record.arrived_ms),
     });
+    if let Some(sub_sequence) = record.sub_sequence {
+        value["sub_sequence"] = sub_sequence.into();
+    }
     match std::str::from_utf8(&record.data) {
         Ok(text) => value["data"] = text.into(),
         Err(_) => value["data_base64"] = base64_simd::STANDARD.encode_to_string(&record.data).into(),
@@ -164,6 +167,7 @@ mod tests {
         Record {
             shard: Arc::from("shardId-000000000003"),
             sequence: String::from("49"),
+            sub_sequence: None,
             key: String::from("N14228"),
             data: data.to_vec(),
             arrived_ms: 1_358_152_200_025,
@@ -192,7 +196,10 @@ mod tests {
         assert_eq!(line["data"], "hello");
         let line: serde_json::Value = serde_json::from_str(&written("json", &[0xff])).unwrap();
         assert_eq!(line["data_base64"], "/w==");
-        assert!(line.get("data").is_none());
+        assert!(line.get("data").is_none() && line.get("sub_sequence").is_none());
+        let unpacked = Record { sub_sequence: Some(7), ..record(b"hello") };
+        let line: serde_json::Value = serde_json::from_slice(&Format::Json.write(&unpacked, 80)).unwrap();
+        assert_eq!(line["sub_sequence"], 7);
     }
 
     #[test]

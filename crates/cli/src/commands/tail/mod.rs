@@ -24,7 +24,7 @@ pub(crate) async fn run(args: Tail, out: &Output) -> Outcome {
     let (mut reader, mut room) = match &args.since {
         Some(since) => {
             let start = since.start(edge::wall_ms());
-            (StreamReader::open(&service, &args.stream, start, args.shard.as_deref()).await?, args.number)
+            (open(&service, &args, start).await?, args.number)
         }
         None => {
             let number = args.number.unwrap_or(LAST_RECORDS);
@@ -55,17 +55,22 @@ pub(crate) async fn run(args: Tail, out: &Output) -> Outcome {
     printer.flush()
 }
 
+async fn open(service: &Service, args: &Tail, start: Start) -> Outcome<StreamReader> {
+    let reader = StreamReader::open(service, &args.stream, start, args.shard.as_deref()).await?;
+    Ok(if args.as_stored { reader.without_unpacking() } else { reader })
+}
+
 /// The last records of the stream, and the reader that goes on after them. The API cannot read backwards, so this looks back further
 /// and further until there are enough.
 async fn last_records(service: &Service, args: &Tail, number: usize) -> Outcome<(StreamReader, VecDeque<Record>)> {
     let begun_ms = edge::wall_ms();
     if number == 0 {
-        let reader = StreamReader::open(service, &args.stream, Start::Latest, args.shard.as_deref()).await?;
+        let reader = open(service, args, Start::Latest).await?;
         return Ok((reader, VecDeque::new()));
     }
     let starts = LOOK_BACK_MS.iter().map(|back| Start::At(begun_ms - back)).chain([Start::TrimHorizon]);
     for start in starts {
-        let mut reader = StreamReader::open(service, &args.stream, start, args.shard.as_deref()).await?;
+        let mut reader = open(service, args, start).await?;
         let mut last = VecDeque::new();
         loop {
             let event = reader.next().await?;
@@ -88,7 +93,7 @@ async fn last_records(service: &Service, args: &Tail, number: usize) -> Outcome<
             }
         }
     }
-    let reader = StreamReader::open(service, &args.stream, Start::Latest, args.shard.as_deref()).await?;
+    let reader = open(service, args, Start::Latest).await?;
     Ok((reader, VecDeque::new()))
 }
 

@@ -132,6 +132,7 @@ mod tests {
         let record = Record {
             shard: Arc::from("s"),
             sequence: String::from("1"),
+            sub_sequence: None,
             key: String::new(),
             data: Vec::new(),
             arrived_ms: 0,

@@ -124,7 +124,14 @@ mod tests {
         for (at, departure) in all.iter().enumerate() {
             let data = serde_json::to_vec(departure).unwrap();
             let sequence = at.to_string();
-            let record = Record { shard: Arc::from("s"), sequence, key: departure.key(), data, arrived_ms: 7 };
+            let record = Record {
+                shard: Arc::from("s"),
+                sequence,
+                sub_sequence: None,
+                key: departure.key(),
+                data,
+                arrived_ms: 7,
+            };
             archive.take(&record, departure).unwrap();
         }
         archive.finish().unwrap();
