@@ -223,8 +223,8 @@ def test_of_many_workers_one_takes_the_lease(tables_server):
             assert item["leaseOwner"] == {"S": str(winners[0])}
 
 
-def test_what_was_acknowledged_survives_a_kill(own_server):
-    server = own_server()
+def test_what_was_acknowledged_survives_a_kill(tmp_path):
+    server = Server(tmp_path)
     db = dynamodb(server, retries={"max_attempts": 0})
     table = make(db, "durable", index=True)
     db.put_item(TableName=table, Item=key("s") | {"leaseCounter": {"N": "0"}})
@@ -242,3 +242,4 @@ def test_what_was_acknowledged_survives_a_kill(own_server):
         ConditionExpression="leaseCounter = :was", UpdateExpression="SET leaseCounter = :was",
         ExpressionAttributeValues={":was": {"N": "29"}},
     )
+    server.stop()

@@ -22,7 +22,7 @@ from harness import REGION, Server, clean_environment
 from programs import cache, execute, once
 from test_tables import dynamodb
 
-CALLS = int(os.environ.get("RHEOS_TABLES_CALLS", "3000"))
+CALLS = int(os.environ.get("RHEOS_TABLES_CALLS", "1000"))
 SEED = int(os.environ.get("RHEOS_TABLES_SEED", "1"))
 SOURCES = Path(__file__).parent / "dynalite"
 
