@@ -3,10 +3,14 @@
 //!
 //! * [`producer`]: user records, batched, packed, tried again, each with its outcome
 //! * [`aggregation`]: many user records in one record of Kinesis, in the format of the KPL
+//! * [`consumer`]: workers that share the shards of a stream among them
+//! * [`lease`]: the table by which they share, which is that of the KCL
 //!
 //! Nothing here knows how Rheos stores or serves: what it knows of a server is the API.
 
 pub mod aggregation;
+pub mod consumer;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
+pub mod lease;
 pub mod producer;
