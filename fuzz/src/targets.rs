@@ -100,6 +100,14 @@ pub const TARGETS: &[Target] = &[
         bytes_per_byte: 500,
     },
     Target {
+        name: "metrics",
+        about: "requests to CloudWatch in JSON, RPC v2 CBOR and forms",
+        decode: wire::metrics,
+        seeds: wire::metrics_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 500,
+    },
+    Target {
         name: "json_put",
         about: "PutRecord and PutRecords in JSON, borrowed beside copied",
         decode: wire::json_put,

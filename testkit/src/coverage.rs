@@ -135,7 +135,14 @@ fn collect(shape: &Shape, value: &Value, path: &str, found: &mut BTreeSet<String
             }
         }
         // The keys of a map are the caller's.
-        Kind::Map(..) | Kind::String | Kind::Integer | Kind::Long | Kind::Boolean | Kind::Timestamp | Kind::Blob => {}
+        Kind::Map(..)
+        | Kind::String
+        | Kind::Integer
+        | Kind::Long
+        | Kind::Double
+        | Kind::Boolean
+        | Kind::Timestamp
+        | Kind::Blob => {}
     }
 }
 

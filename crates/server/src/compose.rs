@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
+use rheos_account::metrics::{Bounds, Metrics};
 use rheos_log::files::{Files, SystemFiles};
 use rheos_log::medium::disk::DiskOptions;
 use rheos_log::medium::memory::{MemoryMedium, MemoryStore};
@@ -35,6 +36,7 @@ use crate::health::Stage;
 use crate::listener;
 use crate::network::{Listener as _, Network, SystemNetwork};
 use crate::request::{Front, Inside};
+use crate::services::cloudwatch::CloudWatch;
 use crate::services::dynamodb::DynamoDb;
 use crate::services::kinesis::Kinesis;
 use crate::spawn::{Detached, Spawner};
@@ -45,6 +47,8 @@ use threads::Threads;
 
 /// Threads that read records from files. Each waits for one disk access at a time.
 const READERS: usize = 4;
+/// Series of metrics that are kept.
+const METRIC_SERIES: usize = 20_000;
 /// How often a stream that is being made for `--stream` is looked at.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -263,7 +267,9 @@ async fn furnish(
     running.tickers.push(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped.clone())));
     running.tickers.push(machine.spawner.detach(tick_tables(dynamodb.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
-    Ok(Inside { authenticator, kinesis, dynamodb })
+    let bounds = Bounds { series: METRIC_SERIES, bytes: config.metric_bytes() };
+    let cloudwatch = CloudWatch { metrics: Metrics::new(bounds), clock: machine.clock.clone() };
+    Ok(Inside { authenticator, kinesis, dynamodb, cloudwatch })
 }
 
 /// The key that lets callers in: the environment's for this run, else the stored one.

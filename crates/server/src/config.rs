@@ -137,6 +137,11 @@ impl Config {
         bytes(self.memory / 8)
     }
 
+    /// The part that the metrics of applications may take: a sixteenth.
+    pub(crate) fn metric_bytes(&self) -> usize {
+        bytes(self.memory / 16)
+    }
+
     /// The part that the places of records in log files may take: a sixteenth.
     pub(crate) fn index_bytes(&self) -> usize {
         bytes(self.memory / 16)

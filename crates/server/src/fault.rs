@@ -13,11 +13,13 @@
 //! | [`encryption`] | the verbs that start and stop it, and keys that cannot be had |
 //! | [`request`] | what is wrong with a request before any verb is called |
 //! | [`shape`] | the verbs that change how many shards a stream has, and who decides about them |
-//! | [`service`] | the services beside Kinesis |
+//! | [`service`] | the services beside Kinesis, and what they have in common |
+//! | [`cloudwatch`] | metrics that cannot be taken or read |
 //! | [`dynamodb`] | the lease tables |
 //! | [`record`] | faults in our own log |
 
 mod chaos;
+mod cloudwatch;
 mod consumer;
 mod control;
 mod data;

@@ -58,11 +58,13 @@ pub(crate) async fn answer(
 }
 
 async fn run(operation: Operation, request: Request<'_>) -> Result<Bytes, ServiceFault> {
-    let Request { inside, addressed, caller, body, request_id } = request;
+    let inside = request.inside;
     match operation {
-        Operation::DynamoDb(operation) => dynamodb::run(&inside.dynamodb, operation, caller, body).await,
-        Operation::CloudWatch(operation) => cloudwatch::run(operation, addressed, caller, body).await,
-        Operation::Sts(operation) => sts::run(operation, &caller, request_id),
+        Operation::DynamoDb(operation) => {
+            dynamodb::run(&inside.dynamodb, operation, request.caller, request.body).await
+        }
+        Operation::CloudWatch(operation) => cloudwatch::run(&inside.cloudwatch, operation, &request),
+        Operation::Sts(operation) => sts::run(operation, &request.caller, request.request_id),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::dispatch::{Output, dispatch};
 use crate::fault::{self, FaultLog};
 use crate::health::{self, Stage};
 use crate::neighbours;
+use crate::services::cloudwatch::CloudWatch;
 use crate::services::dynamodb::DynamoDb;
 use crate::services::kinesis::Kinesis;
 use crate::spawn::Spawner;
@@ -54,6 +55,7 @@ pub(crate) struct Front {
 pub(crate) struct Inside {
     pub(crate) authenticator: Authenticator,
     pub(crate) kinesis: Arc<Kinesis>,
+    pub(crate) cloudwatch: CloudWatch,
     pub(crate) dynamodb: Arc<DynamoDb>,
 }
 

@@ -41,6 +41,16 @@ pub fn check(shape: &'static Shape, value: Value) -> Result<Value, ErrorBody> {
         (Kind::Long, Value::Number(number)) => Ok(number.whole().into()),
         (Kind::Long, value) => Err(no_conversion(&value, "an Long")),
 
+        (Kind::Double, Value::Number(number)) => Ok(Value::Number(Number::Float(number.fractional()))),
+        // What JSON has no number for.
+        (Kind::Double, Value::String(text)) => match text.as_str() {
+            "NaN" => Ok(Value::Number(Number::Float(f64::NAN))),
+            "Infinity" => Ok(Value::Number(Number::Float(f64::INFINITY))),
+            "-Infinity" => Ok(Value::Number(Number::Float(f64::NEG_INFINITY))),
+            _ => Err(no_conversion(&Value::String(text), "an Double")),
+        },
+        (Kind::Double, value) => Err(no_conversion(&value, "an Double")),
+
         (Kind::Boolean, value @ Value::Bool(_)) => Ok(value),
         (Kind::Boolean, Value::String(text)) => truth(&text).map(Value::Bool),
         (Kind::Boolean, value) => Err(no_conversion(&value, "an Boolean")),

@@ -18,7 +18,7 @@ use serde::Serialize;
 use crate::content_type::Protocol;
 use crate::error::{ErrorBody, ErrorCode};
 use crate::operation::{Input, Operation};
-use crate::value::Value;
+use crate::value::{MAX_NODES, Value};
 use crate::{check, constraints, typed};
 
 pub use cbor::Cbor;
@@ -52,7 +52,7 @@ pub fn decode<I: Input>(protocol: Protocol, body: &[u8]) -> Result<I, ErrorBody>
 pub fn decode_value(protocol: Protocol, operation: Operation, body: &[u8]) -> Result<Value, ErrorBody> {
     let shape = operation.input();
     let value = match protocol {
-        Protocol::Json => json::parse(shape, body),
+        Protocol::Json => json::parse(shape, body, MAX_NODES),
         Protocol::Cbor => cbor::parse(shape, body),
     };
     let value = value.filter(|value| matches!(value, Value::Map(_)));

@@ -162,3 +162,57 @@ pub fn cbor_put_seeds() -> Vec<Vec<u8>> {
     };
     puts().flat_map(both).collect()
 }
+
+/// Requests to CloudWatch: the first byte chooses one of four operations and of three protocols.
+pub fn metrics(input: &[u8]) {
+    use crate::generated::cloudwatch::{
+        GetMetricDataInput, GetMetricStatisticsInput, ListMetricsInput, PutMetricDataInput,
+    };
+    use crate::neighbour::codec::{decode, encode};
+    use crate::neighbour::{Addressed, Input, Protocol};
+    use crate::service::Service;
+
+    fn read<I: Input + serde::Serialize>(protocol: Protocol, body: &[u8]) {
+        let Ok(input) = decode::<I>(protocol, body) else { return };
+        // Written it reads back. Not the same: moments after the year 140000 lose their milliseconds.
+        let addressed =
+            Addressed { service: Service::CloudWatch, protocol: Protocol::RpcCbor, operation: None, query_mode: false };
+        let written = encode(&addressed, "Any", Some(&input), "id").expect("it can be written");
+        assert!(decode::<I>(Protocol::RpcCbor, &written).is_ok(), "what was read can be read again");
+        let addressed =
+            Addressed { service: Service::CloudWatch, protocol: Protocol::Query, operation: None, query_mode: false };
+        let text = encode(&addressed, "Any", Some(&input), "id").expect("it can be written");
+        assert!(std::str::from_utf8(&text).is_ok(), "XML is text");
+    }
+
+    let Some((choice, body)) = input.split_first() else { return };
+    let protocol = [Protocol::Json, Protocol::RpcCbor, Protocol::Query][usize::from(*choice) % 3];
+    match choice / 3 % 4 {
+        0 => read::<PutMetricDataInput>(protocol, body),
+        1 => read::<ListMetricsInput>(protocol, body),
+        2 => read::<GetMetricStatisticsInput>(protocol, body),
+        _ => read::<GetMetricDataInput>(protocol, body),
+    }
+}
+
+/// One of each protocol, and of each operation.
+pub fn metrics_seeds() -> Vec<Vec<u8>> {
+    let put = r#"{"Namespace":"n","MetricData":[{"MetricName":"m","Dimensions":[{"Name":"a","Value":"b"}],"Unit":"Count",
+        "Timestamp":1764432000.5,"Values":[1,2.5],"Counts":[1,1],"StorageResolution":1}]}"#;
+    let data = r#"{"StartTime":1,"EndTime":2,"MetricDataQueries":[{"Id":"a","MetricStat":{"Metric":{"Namespace":"n",
+        "MetricName":"m"},"Period":60,"Stat":"p99"},"ReturnData":true}],"ScanBy":"TimestampAscending"}"#;
+    let form = "Action=PutMetricData&Namespace=n&MetricData.member.1.MetricName=m&MetricData.member.1.Value=1e3\
+                &MetricData.member.1.Timestamp=2025-11-29T16%3A00%3A00Z";
+    let cbor: &[u8] = b"\xbf\x69Namespace\x61n\x6aMetricData\x81\xa2\x6aMetricName\x61m\x69Timestamp\xc1\xfb\x41\xda\x4b\x0f\0\0\0\0\xff";
+    let list = r#"{"Dimensions":[{"Name":"a"}],"RecentlyActive":"PT3H"}"#;
+    let statistics = "Namespace=n&MetricName=m&StartTime=1&EndTime=2&Period=60&ExtendedStatistics.member.1=p50";
+    let of = |choice: u8, body: &[u8]| [&[choice], body].concat();
+    vec![
+        of(0, put.as_bytes()),
+        of(1, cbor),
+        of(2, form.as_bytes()),
+        of(3, list.as_bytes()),
+        of(8, statistics.as_bytes()),
+        of(9, data.as_bytes()),
+    ]
+}

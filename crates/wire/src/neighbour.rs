@@ -4,11 +4,13 @@
 //! | --- | --- |
 //! | here | which service, protocol and operation a request names, and answers that are successes |
 //! | [`error`] | their errors, in the form of each protocol |
+//! | [`codec`] | bodies to typed inputs, typed outputs to bodies |
 //! | [`form`], [`xml`] | bodies of the query protocol: forms in, XML out |
 //!
 //! Kinesis keeps to itself: it has two protocols that no other has, and an error of its own for every request that makes
 //! no sense. Whatever names no neighbour is for Kinesis.
 
+pub mod codec;
 pub mod error;
 pub mod form;
 pub mod xml;
@@ -17,10 +19,11 @@ use bytes::Bytes;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{HeaderMap, StatusCode};
 
-use crate::codec;
+use crate::codec::{cbor, json};
 use crate::service::Service;
 use crate::sigv4::RequestHead;
 
+pub use codec::Input;
 pub use error::{Code, ServiceError};
 
 const TARGET: &str = "x-amz-target";
@@ -138,8 +141,8 @@ impl Addressed {
     /// instead.
     pub fn is_readable(&self, body: &[u8]) -> bool {
         match self.protocol {
-            Protocol::Json => codec::json::is_object(body),
-            Protocol::RpcCbor => body.is_empty() || codec::cbor::is_map(body),
+            Protocol::Json => json::is_object(body),
+            Protocol::RpcCbor => body.is_empty() || cbor::is_map(body),
             Protocol::Query => true,
         }
     }

@@ -34,6 +34,8 @@ pub enum Kind {
     Integer,
     /// 64-bit number.
     Long,
+    /// Number with a fraction.
+    Double,
     /// Truth value.
     Boolean,
     /// Point in time, kept in milliseconds.
@@ -159,6 +161,7 @@ pub(crate) fn sample(shape: &Shape, only_required: bool) -> serde_json::Value {
             [(key, sample(value))].into_iter().collect()
         }
         Kind::Integer | Kind::Long => shape.min.unwrap_or(1).into(),
+        Kind::Double => 1.5.into(),
         Kind::Boolean => true.into(),
         Kind::Timestamp => 1_400_000_000.5.into(),
         Kind::Blob => "aGk=".into(),

@@ -63,13 +63,40 @@ impl Number {
             Self::Float(number) => number.floor() as i64,
         }
     }
+
+    /// With its fraction.
+    pub(crate) fn fractional(self) -> f64 {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "that is what a double is")]
+            Self::Int(number) => number as f64,
+            Self::Float(number) => number,
+        }
+    }
 }
 
 /// Reads a value along `shape` from any serde format. What says a number where the shape has a point in time means
 /// milliseconds in binary formats; in others [`crate::check`] takes it for seconds.
 pub fn read<'de, D: Deserializer<'de>>(shape: &'static Shape, deserializer: D) -> Result<Value, D::Error> {
-    let left = Cell::new(MAX_NODES);
     let binary = !deserializer.is_human_readable();
+    read_along(shape, deserializer, MAX_NODES, binary)
+}
+
+/// The same where a number means seconds whatever the format, and with another bound on the number of values.
+pub(crate) fn read_seconds<'de, D: Deserializer<'de>>(
+    shape: &'static Shape,
+    deserializer: D,
+    max_nodes: usize,
+) -> Result<Value, D::Error> {
+    read_along(shape, deserializer, max_nodes, false)
+}
+
+fn read_along<'de, D: Deserializer<'de>>(
+    shape: &'static Shape,
+    deserializer: D,
+    max_nodes: usize,
+    binary: bool,
+) -> Result<Value, D::Error> {
+    let left = Cell::new(max_nodes);
     Along { shape, left: &left, binary }.deserialize(deserializer)
 }
 

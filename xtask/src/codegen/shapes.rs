@@ -59,6 +59,7 @@ fn kind(name: &str, shape: &Shape) -> anyhow::Result<String> {
         ("string", ..) => "Kind::String".to_owned(),
         ("integer", ..) => "Kind::Integer".to_owned(),
         ("long", ..) => "Kind::Long".to_owned(),
+        ("double", ..) => "Kind::Double".to_owned(),
         ("boolean", ..) => "Kind::Boolean".to_owned(),
         ("timestamp", ..) => "Kind::Timestamp".to_owned(),
         ("blob", ..) => "Kind::Blob".to_owned(),

@@ -48,36 +48,41 @@ use crate::text_enum::text_enum;
             }
             writeln!(out, "text_enum! {{\npub enum {name} {{")?;
             for value in &shape.values {
-                writeln!(out, "{} = \"{value}\",", pascal(value))?;
+                writeln!(out, "{} = \"{value}\",", pascal(&value.replace('/', "Per")))?;
             }
             out.push_str("}\n}\n\n");
         }
         Ok(out)
     }
 
-    pub(crate) fn structures(&self) -> anyhow::Result<String> {
-        let mut out = String::from(
+    pub(crate) fn structures(&self, service: &str) -> anyhow::Result<String> {
+        let mut structures = String::new();
+        for &name in &self.names {
+            let shape = self.model.shape(name)?;
+            if shape.kind == "structure" {
+                self.structure(name, shape, &mut structures)?;
+            }
+        }
+        let mut scalars = vec!["Timestamp"];
+        if structures.contains("Blob") {
+            scalars.insert(0, "Blob");
+        }
+        Ok(format!(
             "//! What operations take and answer with, member by member. What the members mean is in the API reference of
-//! Kinesis; here they have its names, in the spelling of Rust.
+//! {service}; here they have its names, in the spelling of Rust.
 
 #![allow(missing_docs, reason = \"a name is all that the model says of a member\")]
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
+use serde::{{Deserialize, Serialize}};
 
 use super::enums::*;
-use crate::scalar::{Blob, Timestamp};
+use crate::scalar::{{{}}};
 
-",
-        );
-        for &name in &self.names {
-            let shape = self.model.shape(name)?;
-            if shape.kind == "structure" {
-                self.structure(name, shape, &mut out)?;
-            }
-        }
-        Ok(out)
+{structures}",
+            scalars.join(", ")
+        ))
     }
 
     fn structure(&self, name: &str, shape: &Shape, out: &mut String) -> anyhow::Result<()> {
@@ -126,6 +131,7 @@ use crate::scalar::{Blob, Timestamp};
             "string" => "String".to_owned(),
             "integer" => "i32".to_owned(),
             "long" => "i64".to_owned(),
+            "double" => "f64".to_owned(),
             "boolean" => "bool".to_owned(),
             "timestamp" => "Timestamp".to_owned(),
             "blob" => "Blob".to_owned(),

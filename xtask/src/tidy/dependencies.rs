@@ -13,7 +13,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rheos-log", &["rheos-types"]),
     ("rheos-streams", &["rheos-log", "rheos-types"]),
     ("rheos-tables", &["rheos-log", "rheos-types"]),
-    ("rheos-server", &["rheos-streams", "rheos-tables", "rheos-wire", "rheos-log", "rheos-types"]),
+    ("rheos-account", &["rheos-log", "rheos-types"]),
+    ("rheos-server", &["rheos-streams", "rheos-tables", "rheos-account", "rheos-wire", "rheos-log", "rheos-types"]),
     ("rheos-client", &["rheos-wire", "rheos-types"]),
     (
         "rheos",
@@ -48,6 +49,8 @@ const MUST_NOT_REACH: &[(&str, &str, &str)] = &[
     ("rheos-tables", "rheos-streams", "leases are kept without knowing of what"),
     ("rheos-tables", "hyper", "no HTTP below the server"),
     ("rheos-tables", "http", "no HTTP below the server"),
+    ("rheos-account", "rheos-wire", "no HTTP and no JSON below the server"),
+    ("rheos-account", "hyper", "no HTTP and no JSON below the server"),
     ("rheos-server", "aws-sdk-kinesis", "the server is not a client"),
     ("rheos-client", "rheos-log", "a client knows a server by its API"),
     ("rheos-client", "rheos-streams", "a client knows a server by its API"),

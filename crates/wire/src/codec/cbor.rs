@@ -79,6 +79,13 @@ pub(super) fn parse(shape: &'static Shape, body: &[u8]) -> Option<Value> {
     reader.is_at_end().then_some(value)
 }
 
+/// The same where time is counted in seconds, whole or not, as in RPC v2.
+pub(crate) fn parse_seconds(shape: &'static Shape, body: &[u8], max_nodes: usize) -> Option<Value> {
+    let mut reader = Reader::new(body);
+    let value = value::read_seconds(shape, &mut reader, max_nodes).ok()?;
+    reader.is_at_end().then_some(value)
+}
+
 /// Whether a body is one map.
 pub fn is_map(body: &[u8]) -> bool {
     let mut reader = Reader::new(body);
@@ -89,8 +96,15 @@ pub fn is_map(body: &[u8]) -> bool {
 /// Writes an output; see [`encode`](super::encode).
 pub fn encode<O: Serialize>(output: &O) -> Result<Bytes, ErrorBody> {
     let mut body = Vec::new();
-    output.serialize(ser::Writer(&mut body)).map_err(|_| ErrorBody::bare(ErrorCode::InternalFailure))?;
+    output.serialize(ser::Writer::new(&mut body)).map_err(|_| ErrorBody::bare(ErrorCode::InternalFailure))?;
     Ok(if body == [NULL] { Bytes::new() } else { body.into() })
+}
+
+/// The same with seconds for time, as in RPC v2.
+pub(crate) fn encode_seconds<O: Serialize>(output: &O) -> Result<Bytes, ErrorBody> {
+    let mut body = Vec::new();
+    output.serialize(ser::Writer::of_seconds(&mut body)).map_err(|_| ErrorBody::bare(ErrorCode::InternalFailure))?;
+    Ok(body.into())
 }
 
 /// Appends the head of an item in its shortest form.

@@ -32,11 +32,11 @@ pub fn decode_value(operation: Operation, body: &[u8]) -> Result<Value, ErrorBod
     super::decode_value(Protocol::Json, operation, body)
 }
 
-/// The tree of a body that is one value of JSON, in UTF-8.
-pub(super) fn parse(shape: &'static Shape, body: &[u8]) -> Option<Value> {
+/// The tree of a body that is one value of JSON, in UTF-8, and has no more values than this.
+pub(crate) fn parse(shape: &'static Shape, body: &[u8], max_nodes: usize) -> Option<Value> {
     let text = std::str::from_utf8(body).ok()?;
     let mut json = serde_json::Deserializer::from_str(text);
-    let value = value::read(shape, &mut json).ok()?;
+    let value = value::read_seconds(shape, &mut json, max_nodes).ok()?;
     json.end().ok()?;
     Some(value)
 }

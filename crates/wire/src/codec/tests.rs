@@ -274,6 +274,7 @@ fn along(shape: &'static Shape) -> BoxedStrategy<serde_json::Value> {
             vec(("[a-zA-Z:]{0,4}", along(element)), 0..4).prop_map(|members| members.into_iter().collect()).boxed()
         }
         Kind::Integer | Kind::Long => number().boxed(),
+        Kind::Double => any::<i32>().prop_map(|number| (f64::from(number) / 4.0).into()).boxed(),
         Kind::Boolean => any::<bool>().prop_map(serde_json::Value::from).boxed(),
         Kind::Timestamp => {
             prop_oneof![(0..4_102_444_800_000_u64).prop_map(|ms| json!(ms as f64 / 1000.0)), number(),].boxed()

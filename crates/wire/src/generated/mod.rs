@@ -3,6 +3,7 @@
 //! The service model of Kinesis as tables and types.
 
 pub(crate) mod calls;
+pub mod cloudwatch;
 mod enums;
 pub(crate) mod shapes;
 mod structures;

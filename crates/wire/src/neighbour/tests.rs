@@ -106,7 +106,7 @@ fn errors_are_told_in_the_form_of_the_protocol() {
 }
 
 fn cbor_json(body: &[u8]) -> serde_json::Value {
-    codec::cbor::to_json(body).unwrap()
+    cbor::to_json(body).unwrap()
 }
 
 #[test]

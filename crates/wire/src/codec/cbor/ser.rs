@@ -15,25 +15,47 @@ impl ser::Error for Malformed {
 }
 
 /// Appends to this.
-pub(super) struct Writer<'o>(pub(super) &'o mut Vec<u8>);
+pub(super) struct Writer<'o> {
+    out: &'o mut Vec<u8>,
+    time: Time,
+}
+
+/// What the number of a timestamp is.
+#[derive(Clone, Copy)]
+enum Time {
+    /// Whole milliseconds.
+    Milliseconds,
+    /// Seconds with a fraction.
+    Seconds,
+    /// The number that comes next is of milliseconds, and is to be written in seconds.
+    Now,
+}
 
 /// In a list, map or structure that a break ends.
-pub(super) struct Open<'o>(&'o mut Vec<u8>);
+pub(super) struct Open<'o>(Writer<'o>);
 
 impl Open<'_> {
     fn add<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), Malformed> {
-        value.serialize(Writer(self.0))
+        value.serialize(Writer { out: self.0.out, time: self.0.time })
     }
 
     fn close(self) {
-        self.0.push(BREAK);
+        self.0.out.push(BREAK);
     }
 }
 
 impl<'o> Writer<'o> {
+    pub(super) fn new(out: &'o mut Vec<u8>) -> Self {
+        Self { out, time: Time::Milliseconds }
+    }
+
+    pub(super) fn of_seconds(out: &'o mut Vec<u8>) -> Self {
+        Self { out, time: Time::Seconds }
+    }
+
     fn open(self, begin: u8) -> Open<'o> {
-        self.0.push(begin);
-        Open(self.0)
+        self.out.push(begin);
+        Open(self)
     }
 }
 
@@ -49,7 +71,7 @@ impl<'o> Serializer for Writer<'o> {
     type SerializeStructVariant = Impossible<(), Malformed>;
 
     fn serialize_bool(self, truth: bool) -> Result<(), Malformed> {
-        self.0.push(if truth { TRUE } else { FALSE });
+        self.out.push(if truth { TRUE } else { FALSE });
         Ok(())
     }
 
@@ -66,7 +88,11 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_i64(self, number: i64) -> Result<(), Malformed> {
-        push_number(self.0, number);
+        match self.time {
+            #[expect(clippy::cast_precision_loss, reason = "exact below 2^53 milliseconds")]
+            Time::Now => return self.serialize_f64(number as f64 / 1000.0),
+            Time::Milliseconds | Time::Seconds => push_number(self.out, number),
+        }
         Ok(())
     }
 
@@ -83,7 +109,7 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_u64(self, number: u64) -> Result<(), Malformed> {
-        push_head(self.0, major::UNSIGNED, number);
+        push_head(self.out, major::UNSIGNED, number);
         Ok(())
     }
 
@@ -92,8 +118,8 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_f64(self, number: f64) -> Result<(), Malformed> {
-        self.0.push(major::SIMPLE << 5 | 27);
-        self.0.extend_from_slice(&number.to_be_bytes());
+        self.out.push(major::SIMPLE << 5 | 27);
+        self.out.extend_from_slice(&number.to_be_bytes());
         Ok(())
     }
 
@@ -102,12 +128,12 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_str(self, text: &str) -> Result<(), Malformed> {
-        push_text(self.0, text);
+        push_text(self.out, text);
         Ok(())
     }
 
     fn serialize_bytes(self, bytes: &[u8]) -> Result<(), Malformed> {
-        push_bytes(self.0, bytes);
+        push_bytes(self.out, bytes);
         Ok(())
     }
 
@@ -120,7 +146,7 @@ impl<'o> Serializer for Writer<'o> {
     }
 
     fn serialize_unit(self) -> Result<(), Malformed> {
-        self.0.push(NULL);
+        self.out.push(NULL);
         Ok(())
     }
 
@@ -134,10 +160,15 @@ impl<'o> Serializer for Writer<'o> {
 
     /// The one newtype that means something is the timestamp's.
     fn serialize_newtype_struct<T: Serialize + ?Sized>(self, name: &'static str, value: &T) -> Result<(), Malformed> {
-        if name == TIMESTAMP {
-            push_head(self.0, major::TAG, EPOCH);
+        if name != TIMESTAMP {
+            return value.serialize(self);
         }
-        value.serialize(self)
+        push_head(self.out, major::TAG, EPOCH);
+        let time = match self.time {
+            Time::Milliseconds => Time::Milliseconds,
+            Time::Seconds | Time::Now => Time::Now,
+        };
+        value.serialize(Writer { time, ..self })
     }
 
     fn serialize_newtype_variant<T: Serialize + ?Sized>(
@@ -148,7 +179,7 @@ impl<'o> Serializer for Writer<'o> {
         value: &T,
     ) -> Result<(), Malformed> {
         let mut map = self.open(BEGIN_MAP);
-        push_text(map.0, variant);
+        push_text(map.0.out, variant);
         map.add(value)?;
         map.close();
         Ok(())
@@ -242,7 +273,7 @@ impl ser::SerializeStruct for Open<'_> {
     type Error = Malformed;
 
     fn serialize_field<T: Serialize + ?Sized>(&mut self, name: &'static str, value: &T) -> Result<(), Malformed> {
-        push_text(self.0, name);
+        push_text(self.0.out, name);
         self.add(value)
     }
 
