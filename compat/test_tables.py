@@ -129,7 +129,6 @@ def test_settings_and_tags(db):
     db.update_table(TableName=table, BillingMode="PROVISIONED", ProvisionedThroughput={"ReadCapacityUnits": 3, "WriteCapacityUnits": 4})
     assert db.describe_table(TableName=table)["Table"]["ProvisionedThroughput"]["WriteCapacityUnits"] == 4
     assert db.describe_limits()["TableMaxReadCapacityUnits"] > 0
-    assert db.describe_endpoints()["Endpoints"]
     assert db.describe_time_to_live(TableName=table)["TimeToLiveDescription"]["TimeToLiveStatus"] == "DISABLED"
 
 

@@ -359,7 +359,8 @@ async fn load(config: &Config, machine: &Machine, running: &mut Running) -> Resu
     };
     let streams = open_streams(log.clone(), streams_config, config, machine).await?;
     let (clock, random) = (machine.clock.clone(), machine.random.clone());
-    let tables = Tables::open(log, clock, random, rheos_tables::Config::default()).map_err(StartError::Tables)?;
+    let tables_config = rheos_tables::Config { account_bytes: config.table_bytes() };
+    let tables = Tables::open(log, clock, random, tables_config).map_err(StartError::Tables)?;
     Ok((streams, tables))
 }
 

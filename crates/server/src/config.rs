@@ -142,6 +142,11 @@ impl Config {
         bytes(self.memory / 16)
     }
 
+    /// The part that the items of the lease tables may take: a sixteenth.
+    pub(crate) fn table_bytes(&self) -> usize {
+        bytes(self.memory / 16)
+    }
+
     /// The part that the places of records in log files may take: a sixteenth.
     pub(crate) fn index_bytes(&self) -> usize {
         bytes(self.memory / 16)

@@ -25,7 +25,6 @@ operations! {
     DeleteItem Mutating,
     DeleteTable Mutating,
     DescribeContinuousBackups Reading,
-    DescribeEndpoints Reading,
     DescribeLimits Reading,
     DescribeTable Reading,
     DescribeTimeToLive Reading,
@@ -183,10 +182,6 @@ fn read(service: &DynamoDb, operation: Operation, namespace: &Namespace, body: &
             "AccountMaxReadCapacityUnits": 80_000, "AccountMaxWriteCapacityUnits": 80_000,
             "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000
         }),
-        Operation::DescribeEndpoints => {
-            let address = format!("dynamodb.{}.amazonaws.com", namespace.region);
-            json!({"Endpoints": [{"Address": address, "CachePeriodInMinutes": 1440}]})
-        }
         Operation::BatchWriteItem
         | Operation::CreateTable
         | Operation::DeleteItem
@@ -272,7 +267,6 @@ async fn change(
         }
         Operation::BatchGetItem
         | Operation::DescribeContinuousBackups
-        | Operation::DescribeEndpoints
         | Operation::DescribeLimits
         | Operation::DescribeTable
         | Operation::DescribeTimeToLive
