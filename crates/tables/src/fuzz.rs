@@ -107,7 +107,7 @@ pub fn attribute_value_seeds() -> Vec<Vec<u8>> {
 /// Entries of the catalog: a line each for key and value, in turn.
 pub fn catalog(input: &[u8]) {
     let mut lines = input.split(|byte| *byte == b'\n');
-    let mut changes = Vec::new();
+    let mut there = Vec::new();
     while let (Some(key), Some(value)) = (lines.next(), lines.next()) {
         let Ok(key) = std::str::from_utf8(key) else { return };
         let key = Key::new(key);
@@ -116,17 +116,17 @@ pub fn catalog(input: &[u8]) {
         written_as_read::<TableRecord>(&value);
         written_as_read::<ItemRecord>(&value);
         written_as_read::<RequestRecord>(&value);
-        let version = changes.len() as u64 + 1;
-        changes.push((key, (!value.is_empty()).then_some(Versioned { version, value })));
+        let version = there.len() as u64 + 1;
+        there.push((key, Versioned { version, value }));
     }
-    // As the log tells it: each key once.
-    changes.sort_by(|(a, _), (b, _)| a.cmp(b));
-    changes.dedup_by(|(a, _), (b, _)| a == b);
-    let there: Vec<_> = changes.iter().filter_map(|(key, value)| Some((key.clone(), value.clone()?))).collect();
+    // As the log has it: each key once.
+    there.sort_by(|(a, _), (b, _)| a.cmp(b));
+    there.dedup_by(|(a, _), (b, _)| a == b);
+    let gone: Vec<_> = there.iter().map(|(key, _)| (key.clone(), None)).collect();
     let views = Views::default();
     if views.load(there).is_ok() {
-        views.applied(&changes.iter().map(|(key, _)| (key.clone(), None)).collect::<Vec<_>>());
-        for (key, _) in &changes {
+        views.applied(&gone);
+        for (key, _) in &gone {
             if let Some((namespace, name)) = parse_table_key(key) {
                 assert!(views.get(&namespace, &name).is_none(), "what was deleted is gone");
                 assert_eq!(views.account_bytes(&namespace.account), 0, "and not counted any more");
