@@ -17,7 +17,7 @@
 //! }
 //! ```
 //!
-//! [`Packer`] writes the bytes that the KPL would write; [`unpack`] reads what anybody has written. A user record is identified by the
+//! [`Packer`] writes the bytes that the KPL would write; [`unpack()`] reads what anybody has written. A user record is identified by the
 //! sequence number of the record that it came in and its *sub-sequence number*, its place in there from 0.
 //!
 //! The message is read and written by hand: it is one, it never changes, and user records are borrowed from the bytes that came.
@@ -66,7 +66,7 @@ impl UserRecord<'_> {
     /// Where the record falls: its explicit hash key, or the hash of its partition key. A shard that does not own this point should not
     /// have got the record: it was packed for shards as they were before a split or a merge.
     ///
-    /// An explicit hash key that is no number below 2^128 counts as none. [`unpack`] gives no such record.
+    /// An explicit hash key that is no number below 2^128 counts as none. [`unpack()`] gives no such record.
     #[must_use]
     pub fn hash_key(&self) -> HashKey {
         let explicit = self.explicit_hash_key.and_then(|text| hash_key_of(text).ok());

@@ -174,7 +174,7 @@ impl AttributeValue {
     /// Reads the form of the API.
     ///
     /// # Errors
-    /// [`Invalid`] says what DynamoDB says; [`NotAValue`] that the JSON has another form.
+    /// [`ReadError::Invalid`] says what DynamoDB says; [`ReadError::Form`] that the JSON has another form.
     fn read(json: Value, depth: usize) -> Result<Self, ReadError> {
         if depth > DEPTH {
             return Err(Invalid::TooDeep.into());

@@ -296,7 +296,7 @@ impl Disk {
     }
 }
 
-/// What [`Disk::check`] found.
+/// What looking through a whole log found, see `Disk::check`.
 #[derive(Debug, Clone)]
 pub struct CheckedLog {
     /// The engine's root.
