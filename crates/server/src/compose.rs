@@ -265,7 +265,7 @@ async fn furnish(
     let kinesis = Arc::new(kinesis);
     let dynamodb = Arc::new(DynamoDb { tables, spawner: machine.spawner.clone() });
     running.tickers.push(machine.spawner.detach(tick(kinesis.clone(), machine.clock.clone(), stopped.clone())));
-    running.tickers.push(machine.spawner.detach(tick_tables(dynamodb.clone(), machine.clock.clone(), stopped)));
+    running.tickers.push(machine.spawner.detach(tick(dynamodb.clone(), machine.clock.clone(), stopped)));
     create_streams(config, &kinesis.streams).await?;
     let bounds = Bounds { series: METRIC_SERIES, bytes: config.metric_bytes() };
     let cloudwatch = CloudWatch { metrics: Metrics::new(bounds), clock: machine.clock.clone() };
@@ -411,35 +411,58 @@ async fn create_streams(config: &Config, streams: &Streams) -> Result<(), StartE
     Ok(())
 }
 
-/// Does what is due with time: streams that are being made, changed and deleted, and records that expire.
-async fn tick(kinesis: Arc<Kinesis>, clock: Arc<dyn Clock>, mut stopped: watch::Receiver<bool>) {
-    loop {
-        let tick = kinesis.streams.tick().await;
-        for problem in &tick.problems {
-            tracing::warn!(error = %chain(problem), "put off");
-        }
-        let wait = Duration::from_millis(tick.next_ms.saturating_sub(clock.wall_ms()));
-        tokio::select! {
-            biased;
-            _stopped = stopped.wait_for(|stopped| *stopped) => return,
-            () = kinesis.streams.sooner() => {}
-            () = tokio::time::sleep(wait) => {}
-        }
+/// Something with work that time brings, in steps.
+trait Ticks: Send + Sync {
+    /// What a step may not manage.
+    type Problem: std::error::Error + Send + Sync + 'static;
+
+    /// Does what is due: when the next step is, in wall time, and what is put off.
+    fn step(&self) -> impl Future<Output = (u64, Vec<Self::Problem>)> + Send;
+
+    /// Waits until something nearer has come up.
+    fn sooner(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Streams that are being made, changed and deleted, and records that expire.
+impl Ticks for Kinesis {
+    type Problem = rheos_streams::TickProblem;
+
+    async fn step(&self) -> (u64, Vec<Self::Problem>) {
+        let tick = self.streams.tick().await;
+        (tick.next_ms, tick.problems)
+    }
+
+    async fn sooner(&self) {
+        self.streams.sooner().await;
     }
 }
 
-/// Does what goes on by itself in the lease tables: deletions, indexes in the making, requests to be forgotten.
-async fn tick_tables(dynamodb: Arc<DynamoDb>, clock: Arc<dyn Clock>, mut stopped: watch::Receiver<bool>) {
+/// Lease tables that are being deleted, indexes in the making, requests to be forgotten.
+impl Ticks for DynamoDb {
+    type Problem = rheos_tables::TickProblem;
+
+    async fn step(&self) -> (u64, Vec<Self::Problem>) {
+        let tick = self.tables.tick().await;
+        (tick.next_ms, tick.problems)
+    }
+
+    async fn sooner(&self) {
+        self.tables.sooner().await;
+    }
+}
+
+/// Does what is due with time.
+async fn tick(ticking: Arc<impl Ticks>, clock: Arc<dyn Clock>, mut stopped: watch::Receiver<bool>) {
     loop {
-        let tick = dynamodb.tables.tick().await;
-        for problem in &tick.problems {
+        let (next_ms, problems) = ticking.step().await;
+        for problem in &problems {
             tracing::warn!(error = %chain(problem), "put off");
         }
-        let wait = Duration::from_millis(tick.next_ms.saturating_sub(clock.wall_ms()));
+        let wait = Duration::from_millis(next_ms.saturating_sub(clock.wall_ms()));
         tokio::select! {
             biased;
             _stopped = stopped.wait_for(|stopped| *stopped) => return,
-            () = dynamodb.tables.sooner() => {}
+            () = ticking.sooner() => {}
             () = tokio::time::sleep(wait) => {}
         }
     }
