@@ -168,3 +168,16 @@ pub(crate) fn check_paths<'a>(record: &TableRecord, paths: impl IntoIterator<Ite
     }
     Ok(())
 }
+
+/// How many entries of a list are asked for, if that can be asked.
+pub(crate) fn check_limit(limit: Option<u32>, most: Option<u32>) -> Result<Option<usize>, Invalid> {
+    let bound = match (limit, most) {
+        (Some(0), _) => "greater than or equal to 1".to_owned(),
+        (Some(limit), Some(most)) if limit > most => format!("less than or equal to {most}"),
+        _ => return Ok(limit.map(|limit| limit as usize)),
+    };
+    Err(Invalid::Text(format!(
+        "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: Member must have value {bound}",
+        limit.unwrap_or_default()
+    )))
+}

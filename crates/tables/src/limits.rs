@@ -32,7 +32,7 @@ pub const TABLES: usize = 2500;
 /// Tags of a table.
 pub const TAGS: usize = 50;
 /// Names in one ListTables answer.
-pub const LIST_TABLES: usize = 100;
+pub const LIST_TABLES: u32 = 100;
 /// Segments of a parallel scan.
 pub const SEGMENTS: u32 = 1_000_000;
 

@@ -6,7 +6,7 @@ use crate::expression::{
     Comparator, Condition, KeyCondition, KeyConditions, KeyProblem, Names, RangeTest, Scope, Values, Which,
 };
 use crate::facts::ItemError;
-use crate::input::{check_forms, check_operator, check_paths, projection};
+use crate::input::{check_forms, check_limit, check_operator, check_paths, projection};
 use crate::invalid::Invalid;
 use crate::key::{IndexPlace, KeyType, KeyValue, Place};
 use crate::limits::SEGMENTS;
@@ -65,17 +65,6 @@ pub struct Scan {
     pub total_segments: Option<u32>,
 }
 
-fn check_limit(limit: Option<u32>) -> Result<Option<usize>, Invalid> {
-    match limit {
-        Some(0) => Err(Invalid::Text(
-            "1 validation error detected: Value '0' at 'limit' failed to satisfy constraint: Member must have value \
-             greater than or equal to 1"
-                .to_owned(),
-        )),
-        limit => Ok(limit.map(|limit| limit as usize)),
-    }
-}
-
 /// The filter of a read, in whichever form.
 fn filter<'a>(
     expression: Option<&'a str>,
@@ -117,7 +106,7 @@ impl Tables {
             values,
             &["FilterExpression", "KeyConditionExpression"],
         )?;
-        let limit = check_limit(input.limit)?;
+        let limit = check_limit(input.limit, None)?;
         let mut scope = Scope::new(names, values)?;
         let keys = match (&input.key_condition_expression, &input.key_conditions) {
             (Some(text), _) => KeyConditions::parse(text, &mut scope)?,
@@ -198,7 +187,7 @@ impl Tables {
             values,
             &["FilterExpression"],
         )?;
-        let limit = check_limit(input.limit)?;
+        let limit = check_limit(input.limit, None)?;
         let segment = segment(input)?;
         let mut scope = Scope::new(names, values)?;
         let expression = input.filter_expression.as_deref();

@@ -4,6 +4,7 @@ use crate::catalog::{
     BillingMode, IndexRecord, IndexStatus, TableRecord, TableStatus, TableUid, Throughput, expect, put, table_key,
 };
 use crate::facts::{TableError, TableNotFound};
+use crate::input::check_limit;
 use crate::invalid::Invalid;
 use crate::limits::{LIST_TABLES, TABLES};
 use crate::open::Tables;
@@ -218,18 +219,21 @@ impl Tables {
     }
 
     /// The names of tables after `after`: at most `limit`, and whether more follow.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// Such a limit cannot be asked for.
     pub fn list_tables(
         &self,
         namespace: &Namespace,
         after: Option<&str>,
-        limit: Option<usize>,
-    ) -> (Vec<TableName>, bool) {
-        let limit = limit.unwrap_or(LIST_TABLES).min(LIST_TABLES);
+        limit: Option<u32>,
+    ) -> Result<(Vec<TableName>, bool), Invalid> {
+        let limit = check_limit(limit, Some(LIST_TABLES))?.unwrap_or(LIST_TABLES as usize);
         let mut names = self.views.page(namespace, after, limit + 1);
         let more = names.len() > limit;
         names.truncate(limit);
-        (names, more)
+        Ok((names, more))
     }
 
     /// Changes a table. An index that is made serves once the items that are there have been taken in, which

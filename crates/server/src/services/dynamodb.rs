@@ -61,7 +61,7 @@ struct OfTable {
 #[serde(rename_all = "PascalCase")]
 struct ListTables {
     exclusive_start_table_name: Option<String>,
-    limit: Option<usize>,
+    limit: Option<u32>,
 }
 
 #[derive(Deserialize)]
@@ -108,17 +108,22 @@ pub(crate) async fn run(
     body: Bytes,
 ) -> Result<Bytes, ServiceFault> {
     match operation.access() {
-        super::Access::Reading => read(service, operation, &caller.namespace, &body),
+        super::Access::Reading => done(service, operation, &caller.namespace, &body).await,
         super::Access::Mutating => {
             let (own, spawner) = (service.clone(), &service.spawner);
-            let work = spawner.detach(async move { change(&own, operation, &caller.namespace, &body).await });
+            let work = spawner.detach(async move { done(&own, operation, &caller.namespace, &body).await });
             work.await.map_err(|_| table_broken_off())?
         }
     }
 }
 
-/// An operation that changes nothing.
-fn read(service: &DynamoDb, operation: Operation, namespace: &Namespace, body: &[u8]) -> Result<Bytes, ServiceFault> {
+/// An operation, from its body to the answer's.
+async fn done(
+    service: &DynamoDb,
+    operation: Operation,
+    namespace: &Namespace,
+    body: &[u8],
+) -> Result<Bytes, ServiceFault> {
     let tables = &service.tables;
     let answer = match operation {
         Operation::BatchGetItem => {
@@ -157,21 +162,8 @@ fn read(service: &DynamoDb, operation: Operation, namespace: &Namespace, body: &
         }
         Operation::ListTables => {
             let input: ListTables = decoded(body)?;
-            if input.limit.is_some_and(|limit| !(1..=rheos_tables::limits::LIST_TABLES).contains(&limit)) {
-                return Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Text(format!(
-                    "1 validation error detected: Value '{}' at 'limit' failed to satisfy constraint: Member must have \
-                     value between 1 and {}",
-                    input.limit.unwrap_or_default(),
-                    rheos_tables::limits::LIST_TABLES
-                )))));
-            }
-            let (names, more) = tables.list_tables(namespace, input.exclusive_start_table_name.as_deref(), input.limit);
-            let names: Vec<_> = names.iter().map(TableName::as_str).collect();
-            let mut answer = json!({"TableNames": names});
-            if let Some(last) = names.last().filter(|_| more) {
-                answer["LastEvaluatedTableName"] = json!(last);
-            }
-            answer
+            let after = input.exclusive_start_table_name.as_deref();
+            respond::listed(tables.list_tables(namespace, after, input.limit).map_err(TableError::Invalid)?)
         }
         Operation::ListTagsOfResource => {
             let input: ListTags = decoded(body)?;
@@ -182,30 +174,6 @@ fn read(service: &DynamoDb, operation: Operation, namespace: &Namespace, body: &
             "AccountMaxReadCapacityUnits": 80_000, "AccountMaxWriteCapacityUnits": 80_000,
             "TableMaxReadCapacityUnits": 40_000, "TableMaxWriteCapacityUnits": 40_000
         }),
-        Operation::BatchWriteItem
-        | Operation::CreateTable
-        | Operation::DeleteItem
-        | Operation::DeleteTable
-        | Operation::PutItem
-        | Operation::TagResource
-        | Operation::TransactWriteItems
-        | Operation::UntagResource
-        | Operation::UpdateContinuousBackups
-        | Operation::UpdateItem
-        | Operation::UpdateTable => return Err(table_broken_off()),
-    };
-    Ok(encoded(&answer))
-}
-
-/// An operation that changes something.
-async fn change(
-    service: &DynamoDb,
-    operation: Operation,
-    namespace: &Namespace,
-    body: &[u8],
-) -> Result<Bytes, ServiceFault> {
-    let tables = &service.tables;
-    let answer = match operation {
         Operation::BatchWriteItem => {
             let input: rheos_tables::BatchWriteItem = decoded(body)?;
             let consumed = tables.batch_write_item(namespace, &input).await?;
@@ -265,17 +233,6 @@ async fn change(
             tables.untag(namespace, &tagged(namespace, &input.resource_arn)?, &input.tag_keys).await?;
             return Ok(Bytes::new());
         }
-        Operation::BatchGetItem
-        | Operation::DescribeContinuousBackups
-        | Operation::DescribeLimits
-        | Operation::DescribeTable
-        | Operation::DescribeTimeToLive
-        | Operation::GetItem
-        | Operation::ListTables
-        | Operation::ListTagsOfResource
-        | Operation::Query
-        | Operation::Scan
-        | Operation::TransactGetItems => return Err(table_broken_off()),
     };
     Ok(encoded(&answer))
 }

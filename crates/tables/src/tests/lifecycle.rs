@@ -171,12 +171,16 @@ async fn tables_are_listed_by_name_in_pages() {
         bench.simple(&format!("table-{at}")).await;
     }
     let list = |after: Option<&str>, limit| {
-        let (names, more) = bench.tables.list_tables(&bench.ns, after, Some(limit));
+        let (names, more) = bench.tables.list_tables(&bench.ns, after, Some(limit)).unwrap();
         (names.iter().map(|name| name.as_str()[6..].to_owned()).collect::<String>(), more)
     };
     assert_eq!(list(None, 3), ("123".to_owned(), true));
     assert_eq!(list(Some("table-3"), 3), ("45".to_owned(), false));
     assert_eq!(list(None, 5), ("12345".to_owned(), false));
+    for (limit, bound) in [(0, "greater than or equal to 1"), (101, "less than or equal to 100")] {
+        let said = bench.tables.list_tables(&bench.ns, None, Some(limit)).unwrap_err().to_string();
+        assert!(said.contains(&format!("Value '{limit}' at 'limit'")) && said.ends_with(bound), "{said}");
+    }
 }
 
 #[tokio::test]

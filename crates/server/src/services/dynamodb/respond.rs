@@ -1,6 +1,7 @@
 //! Items, pages and what was consumed, as the API answers them.
 
 use rheos_tables::{BatchGot, Consumed, Got, Item, KeysAndAttributes, Page, ReturnConsumedCapacity, Written};
+use rheos_types::TableName;
 use serde_json::{Map, Value, json};
 
 /// What was consumed of one table, as far as it was asked for.
@@ -81,6 +82,16 @@ pub(super) fn page(it: Page, asked: Option<ReturnConsumedCapacity>) -> Value {
         answer["LastEvaluatedKey"] = json!(last);
     }
     with_consumed(answer, &it.consumed, asked)
+}
+
+/// Names of tables, and whether more follow.
+pub(super) fn listed((names, more): (Vec<TableName>, bool)) -> Value {
+    let names: Vec<_> = names.iter().map(TableName::as_str).collect();
+    let mut answer = json!({"TableNames": names});
+    if let Some(last) = names.last().filter(|_| more) {
+        answer["LastEvaluatedTableName"] = json!(last);
+    }
+    answer
 }
 
 /// Items of several tables.
