@@ -99,7 +99,9 @@ fn advice(code: &str) -> Option<&'static str> {
         "UnrecognizedClientException" | "InvalidSignatureException" | "MissingAuthenticationTokenException" => {
             Some("name the server's data directory with --data-dir, or start the server with --dev to accept any key")
         }
-        "ResourceNotFoundException" => Some("`rheos stream ls` lists what there is"),
+        "ResourceNotFoundException" => {
+            Some("`rheos stream ls` lists what there is; a stream that is CREATING takes no records yet")
+        }
         _ => None,
     }
 }

@@ -241,30 +241,53 @@ async fn done(
 const NOT_OF_A_NEW_TABLE: &[&str] =
     &["GlobalTableSourceArn", "GlobalTableSettingsReplicationMode", "ResourcePolicy", "VectorIndexes"];
 /// As [`NOT_OF_A_NEW_TABLE`], of UpdateTable.
-const NOT_OF_A_CHANGE: &[&str] =
-    &["ReplicaUpdates", "GlobalTableWitnessUpdates", "GlobalTableSettingsReplicationMode", "VectorIndexUpdates"];
+const NOT_OF_A_CHANGE: &[&str] = &[
+    "DisassociationProtectionEnabled",
+    "GlobalTableSettingsReplicationMode",
+    "GlobalTableWitnessUpdates",
+    "MultiRegionConsistency",
+    "ReplicaUpdates",
+    "VectorIndexUpdates",
+];
+/// As [`NOT_OF_A_NEW_TABLE`], of tables and of their global indexes, in both calls.
+const NOT_OF_CAPACITY: &[&str] = &["OnDemandThroughput", "WarmThroughput"];
+
+/// The first of these members that a body asks for.
+fn unsupported(json: &Value, names: &[&'static str]) -> Option<&'static str> {
+    let given = |of: &Value, names: &[&'static str]| names.iter().copied().find(|name| !of[*name].is_null());
+    let enabled = |name: &str, member: &str| json[name][member] == Value::Bool(true);
+    let elements = |name: &str| json[name].as_array().map(Vec::as_slice).unwrap_or_default();
+    let updates = elements("GlobalSecondaryIndexUpdates").iter().flat_map(|it| [&it["Create"], &it["Update"]]);
+    let mut indexes = elements("GlobalSecondaryIndexes").iter().chain(updates);
+    given(json, names)
+        .or_else(|| given(json, NOT_OF_CAPACITY))
+        .or_else(|| indexes.find_map(|index| given(index, NOT_OF_CAPACITY)))
+        .or_else(|| enabled("StreamSpecification", "StreamEnabled").then_some("StreamSpecification"))
+        .or_else(|| enabled("SSESpecification", "Enabled").then_some("SSESpecification"))
+}
 
 /// The input in a body.
 fn decoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceFault> {
-    decoded_without(body, &[])
+    object(body).and_then(input)
 }
 
 /// The input in a body, if it does not ask for what there is not.
-fn decoded_without<T: DeserializeOwned>(body: &[u8], unsupported: &[&str]) -> Result<T, ServiceFault> {
-    let json: Value = serde_json::from_slice(body).map_err(|error| not_read(&error.to_string()))?;
-    if !json.is_object() {
-        return Err(not_read("the body is no object"));
-    }
-    let asks = |name: &str| !json[name].is_null();
-    let enabled = |name: &str, member: &str| json[name][member] == Value::Bool(true);
-    let unsupported = unsupported.iter().copied().find(|name| asks(name));
-    let streams = enabled("StreamSpecification", "StreamEnabled").then_some("StreamSpecification");
-    let keys = (enabled("SSESpecification", "Enabled")).then_some("SSESpecification");
-    if let Some(name) = unsupported.or(streams).or(keys) {
+fn decoded_without<T: DeserializeOwned>(body: &[u8], names: &[&'static str]) -> Result<T, ServiceFault> {
+    let json = object(body)?;
+    if let Some(name) = unsupported(&json, names) {
         return Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Parameters(format!(
             "{name} is not supported by the lease tables of Rheos"
         )))));
     }
+    input(json)
+}
+
+fn object(body: &[u8]) -> Result<Value, ServiceFault> {
+    let json: Value = serde_json::from_slice(body).map_err(|error| not_read(&error.to_string()))?;
+    if json.is_object() { Ok(json) } else { Err(not_read("the body is no object")) }
+}
+
+fn input<T: DeserializeOwned>(json: Value) -> Result<T, ServiceFault> {
     serde_json::from_value(json).map_err(|error| not_read(&error.to_string()))
 }
 
