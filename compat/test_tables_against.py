@@ -72,21 +72,23 @@ def served(command):
         port = free.getsockname()[1]
     words = command(port)
     process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, env=clean_environment())
-    client = boto3.session.Session().client(
-        "dynamodb", endpoint_url=f"http://127.0.0.1:{port}", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b",
-        config=Config(parameter_validation=False, retries={"max_attempts": 0}),
-    )
-    deadline = time.monotonic() + 20
-    while True:
-        try:
-            client.list_tables()
-            break
-        except Exception:
-            assert process.poll() is None and time.monotonic() < deadline, f"{words[0]} does not start"
-            time.sleep(0.1)
-    yield client
-    process.terminate()
-    process.wait()
+    try:
+        client = boto3.session.Session().client(
+            "dynamodb", endpoint_url=f"http://127.0.0.1:{port}", region_name=REGION, aws_access_key_id="a", aws_secret_access_key="b",
+            config=Config(parameter_validation=False, retries={"max_attempts": 0}),
+        )
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                client.list_tables()
+                break
+            except Exception:
+                assert process.poll() is None and time.monotonic() < deadline, f"{words[0]} does not start"
+                time.sleep(0.1)
+        yield client
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture
