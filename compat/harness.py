@@ -88,11 +88,11 @@ class Server:
                 requests.append(json.loads(line))
         return requests
 
-    def boto3(self, *, region=REGION, key=None, token=None, tls=False, authority=True, **config):
+    def boto3(self, service="kinesis", *, region=REGION, key=None, token=None, tls=False, authority=True, **config):
         """A boto3 client: nothing but the endpoint, the key, the region and whom it trusts differs from AWS."""
         access_key_id, secret = key or self.key
         return boto3.session.Session().client(
-            "kinesis",
+            service,
             endpoint_url=self.tls_endpoint if tls else self.endpoint,
             verify=str(self.authority) if tls and authority else None,
             region_name=region,

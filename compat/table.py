@@ -11,7 +11,13 @@ HEAD = [
     "| Client | Version | Protocol | Transport | Operations | Exercised (tests) | Passed |",
     "| --- | --- | --- | --- | --- | --- | --- |",
 ]
-PROTOCOLS = {"application/x-amz-json-1.1": "JSON 1.1", "application/x-amz-cbor-1.1": "CBOR 1.1"}
+PROTOCOLS = {
+    "application/x-amz-json-1.1": "JSON 1.1",
+    "application/x-amz-cbor-1.1": "CBOR 1.1",
+    "application/x-amz-json-1.0": "JSON 1.0",
+    "application/cbor": "RPC v2 CBOR",
+    "text/xml": "query",
+}
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 

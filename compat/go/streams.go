@@ -18,6 +18,7 @@ func (run *Run) all() {
 	run.reshards()
 	run.consumers()
 	run.errors()
+	run.metrics()
 }
 
 // create makes a stream and waits until it can be used.
