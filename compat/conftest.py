@@ -1,5 +1,6 @@
 """Fixtures, and the table of what was exercised with which client."""
 
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -10,9 +11,11 @@ from pathlib import Path
 import boto3
 import pytest
 
+import jvm
 import table
 import test_aggregation
 import test_fluent_bit
+import test_kpl
 import test_terraform
 import test_tls
 import test_vector
@@ -24,6 +27,7 @@ os.environ.update({name: value for name, value in clean_environment().items() if
 
 results = defaultdict(lambda: defaultdict(list))
 logs = []
+at_once = {}
 
 
 @pytest.fixture(scope="session")
@@ -104,12 +108,45 @@ def stream(kinesis, name):
     return make
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "at_once: begins when the first of those that have this mark does; its arguments are parameters and tmp_path")
+    config.addinivalue_line("markers", "long: takes many minutes, and runs if RHEOS_COMPAT_LONG is set")
+
+
+def pytest_collection_modifyitems(config, items):
+    left = [item for item in items if item.get_closest_marker("long") and not os.environ.get("RHEOS_COMPAT_LONG")]
+    items[:] = [item for item in items if item not in left]
+    config.hook.pytest_deselected(items=left)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """Tests that wait far more than they work run at the same time."""
+    if not pyfuncitem.get_closest_marker("at_once"):
+        return None
+    if not at_once:
+        items = [item for item in pyfuncitem.session.items if item.get_closest_marker("at_once")]
+        pool = concurrent.futures.ThreadPoolExecutor(len(items))
+        for number, item in enumerate(items):
+            directory = pyfuncitem.funcargs["tmp_path"].parent / f"at-once-{number}"
+            directory.mkdir()
+            parameters = item.callspec.params if hasattr(item, "callspec") else {}
+            at_once[item.nodeid] = pool.submit(item.obj, tmp_path=directory, **parameters)
+    at_once[pyfuncitem.nodeid].result()
+    return True
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     # Programs report for themselves, thing by thing.
-    if hasattr(item.module, "CLIENT") and (report.when == "call" or report.outcome != "passed"):
-        results[getattr(item.module, "PASS", item.module.CLIENT)][item.module.AREA].append(report.outcome == "passed")
+    run = None
+    if hasattr(item.module, "CLIENT"):
+        run = getattr(item.module, "PASS", item.module.CLIENT)
+    elif hasattr(item.module, "client_of"):
+        run = item.module.client_of(item.callspec.params if hasattr(item, "callspec") else {})
+    if run and (report.when == "call" or report.outcome != "passed"):
+        results[run][item.module.AREA].append(report.outcome == "passed")
 
 
 def pytest_sessionfinish(session, exitstatus):
@@ -123,6 +160,13 @@ def pytest_sessionfinish(session, exitstatus):
         others = [name for _, _, name, _ in PYTHON.values() if name != agent and agent == "Boto3/"]
         mine = [request for request in mine if not any(name in request["agent"] for name in others)]
         if results[run]:
+            row = table.Row(client, version, mine, tls)
+            for area, outcomes in results[run].items():
+                row.areas[area] += outcomes
+            table.add(row)
+    for run, (client, version, agent, tls) in JAVA.items():
+        if results[run]:
+            mine = [request for server in jvm.servers for request in server.admitted() if agent in request["agent"]]
             row = table.Row(client, version, mine, tls)
             for area, outcomes in results[run].items():
                 row.areas[area] += outcomes
@@ -149,3 +193,11 @@ for module, agent, tls in [
     (test_vector, test_vector.AGENT, False),
 ]:
     PYTHON[module.CLIENT] = (module.CLIENT, module.VERSION, agent, tls)
+
+# The same of the libraries for Java.
+JAVA = {
+    "KCL 1.15.3": ("Kinesis Client Library for Java", "1.15.3", "amazon-kinesis-client-library-java-1.15.3", False),
+    "KCL 2.7.2": ("Kinesis Client Library for Java", "2.7.2", "KinesisClientLibrary/2.7.2", False),
+    "KCL 3.5.1": ("Kinesis Client Library for Java", "3.5.1", "KinesisClientLibrary/3.5.1", False),
+    f"KPL {test_kpl.VERSION}": ("Kinesis Producer Library", test_kpl.VERSION, "KinesisProducerLibrary", True),
+}

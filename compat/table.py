@@ -19,6 +19,12 @@ PROTOCOLS = {
     "text/xml": "query",
 }
 
+# What names its operations for themselves is beside Kinesis.
+BESIDE = {
+    "CloudWatch": {"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"},
+    "STS": {"GetCallerIdentity"},
+}
+
 DOCUMENT = Path(__file__).parent.parent / "docs" / "compatibility.md"
 
 rows = []
@@ -44,15 +50,20 @@ class Row:
         return {request["operation"] for request in self.requests} & implemented()
 
     def protocol(self):
-        """The one that most requests used, and what else for which operations."""
-        counts = Counter(PROTOCOLS[request["protocol"]] for request in self.requests)
+        """The one that most requests to Kinesis used; and what else, for which of its operations and for which other service."""
+        known = implemented()
+        counts = Counter(PROTOCOLS[request["protocol"]] for request in self.requests if request["operation"] in known)
         if not counts:
             return "none"
         usual = counts.most_common(1)[0][0]
         others = defaultdict(set)
         for request in self.requests:
-            if (protocol := PROTOCOLS[request["protocol"]]) != usual:
-                others[protocol].add(request["operation"])
+            protocol, operation = PROTOCOLS[request["protocol"]], request["operation"]
+            if operation not in known:
+                [service] = [service for service, has in BESIDE.items() if operation in has] or ["DynamoDB"]
+                others[protocol].add(service)
+            elif protocol != usual:
+                others[protocol].add(operation)
         return usual + "".join(f"; {', '.join(sorted(names))}: {protocol}" for protocol, names in sorted(others.items()))
 
     def transport(self):

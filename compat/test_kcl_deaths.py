@@ -1,0 +1,121 @@
+"""What the library promises an application, while shards split and merge and workers die."""
+
+import time
+
+import pytest
+
+import application
+import test_kpl
+from jvm import Host, Producer, serve
+from reading import open_shards, wait_active
+from test_kcl import NEWEST, client_of  # noqa: F401 the row of the table
+from test_reshards import merge, split
+
+AREA = "consumer applications"
+pytestmark = pytest.mark.at_once
+
+
+class Fleet:
+    """Workers of one application, each a process of its own."""
+
+    def __init__(self, server, stream, directory):
+        self.server, self.kinesis, self.stream, self.directory = server, server.boto3(), stream, directory
+        self.workers = []
+
+    def hire(self):
+        name = f"worker-{len(self.workers) + 1}"
+        host = Host(NEWEST, self.directory / f"{name}.log")
+        self.workers.append(host.start(name, self.server.endpoint, self.stream, "fleet"))
+        return self.workers[-1]
+
+    def alive(self):
+        return [worker for worker in self.workers if not worker.was_killed and not worker.has_stopped]
+
+    def leader(self):
+        """Who assigns leases, as the application's own table says."""
+        db = self.server.boto3("dynamodb")
+        found = db.get_item(TableName="fleet-CoordinatorState", Key={"key": {"S": "Leader"}}, ConsistentRead=True).get("Item")
+        owners = [worker for worker in self.alive() if found and worker.name == found["ownerName"]["S"]]
+        return owners[0] if owners else None
+
+    def holder(self, shard):
+        """Who has read the shard last."""
+        return max(self.alive(), key=lambda worker: worker.newest.get(shard, 0))
+
+    def flows(self):
+        """Waits until every open shard is read anew, by workers that live, and shards before them are over."""
+        begun, names = time.monotonic_ns(), {shard["ShardId"] for shard in open_shards(self.kinesis, self.stream)}
+
+        def are_read():
+            return {shard for worker in self.alive() for shard, at_ns in list(worker.newest.items()) if at_ns > begun}
+
+        self.alive()[0].until(lambda: names <= are_read(), f"records of {sorted(names)}")
+
+    def until_leader(self):
+        found = []
+        self.alive()[0].until(lambda: found.append(self.leader()) or found[-1], "a leader")
+        return found[-1]
+
+
+def neighbours(kinesis, stream):
+    """Two open shards that can be merged."""
+    ordered = sorted(open_shards(kinesis, stream), key=lambda shard: int(shard["HashKeyRange"]["StartingHashKey"]))
+    return ordered[0]["ShardId"], ordered[1]["ShardId"]
+
+
+def test_every_user_record_is_processed(tmp_path):
+    server = serve(tmp_path, "--dev-tls", "--transition-ms", "20")
+    try:
+        kinesis, stream, begun = server.boto3(), "orders", time.monotonic()
+        kinesis.create_stream(StreamName=stream, ShardCount=4)
+        wait_active(kinesis, stream)
+        fleet = Fleet(server, stream, tmp_path)
+        for _ in range(3):
+            fleet.hire()
+        producer = Producer(test_kpl.VERSION, server, stream, tmp_path / "producer.log", rate=400, size=40, outstanding=20000)
+        fleet.workers[0].until(lambda: all(worker.newest for worker in fleet.workers), "records for each of three workers")
+        fleet.flows()
+
+        split(kinesis, stream, open_shards(kinesis, stream)[0]["ShardId"])
+        fleet.flows()
+        # The one that gives the others their leases.
+        fleet.until_leader().host.kill()
+        merge(kinesis, stream, *neighbours(kinesis, stream))
+        fleet.flows()
+
+        fourth = fleet.hire()
+        fourth.until(lambda: fourth.newest, "records for the fourth worker")
+        # The one that has to make the leases of the children.
+        parent = open_shards(kinesis, stream)[-1]["ShardId"]
+        split(kinesis, stream, parent)
+        fleet.holder(parent).host.kill()
+        fleet.flows()
+
+        fifth = fleet.hire()
+        fifth.until(lambda: fifth.newest, "records for the fifth worker")
+        merge(kinesis, stream, *neighbours(kinesis, stream))
+        fleet.flows()
+        fleet.alive()[0].stop()
+        fleet.flows()
+
+        producer.stop()
+        assert not producer.failed, list(producer.failed.items())[:3]
+
+        def seen():
+            return set().union(*(worker.data for worker in fleet.workers))
+
+        fifth.until(lambda: seen() >= producer.stored.keys(), "every record that was stored")
+        for worker in fleet.alive():
+            worker.stop()
+        again, misplaced = application.check(kinesis, stream, fleet.workers)
+        where = {(event.shard, event.position[0], event.data) for worker in fleet.workers for event in worker.records()}
+        lost = [number for number, (shard, sequence, _) in producer.stored.items() if (shard, sequence, number) not in where]
+        assert not lost, f"{len(lost)} of {len(producer.stored)} were not processed where they were stored: {lost[:10]}"
+        print(
+            f"{len(producer.stored)} user records, {again} came again, {misplaced} packed records passed over, "
+            f"{sum(worker.was_killed for worker in fleet.workers)} deaths, {time.monotonic() - begun:.0f} s"
+        )
+    finally:
+        for worker in fleet.workers:
+            worker.host.kill()
+        server.kill()
