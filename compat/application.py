@@ -6,7 +6,7 @@ import dataclasses
 
 from aws_kinesis_agg.deaggregator import iter_deaggregate_records
 
-from reading import hash_of, hash_range, read_shard, shards
+from reading import hash_of, hash_range, iterator, read, shards
 
 
 @dataclasses.dataclass
@@ -24,29 +24,53 @@ class Tenure:
         return "end" in self.ends and "not checkpointed" not in self.ends and not self.worker.was_killed
 
 
-def contents(kinesis, stream):
-    """What the stream holds, read without the library: of each shard, by position, the text of each user record.
+@dataclasses.dataclass
+class Contents:
+    """What a stream holds: of each shard, by position, the text of each user record.
 
-    A packed record of which a part belongs to another shard's hash keys is not there: the library passes it over, and the
-    producer, which sees where it went, writes it again. How many those are is the second answer."""
-    found, misplaced = {}, 0
+    A packed record of which a part belongs to another shard's hash keys is passed over by the KCL, all of it. The KPL, which
+    sees where it went, writes again what belongs elsewhere; but what belongs to that shard it reports as stored (1.0.7,
+    `retrier.cc`). So what is packed with something that is misplaced is in the stream, and no application gets it."""
+
+    shards: dict = dataclasses.field(default_factory=dict)
+    passed_over: dict = dataclasses.field(default_factory=dict)
+
+    def texts(self):
+        return {text for positions in self.shards.values() for text in positions.values()}
+
+    def is_stored(self, shard, sequence, text):
+        """Whether the user record is in the stored record."""
+        if text in self.passed_over.get((shard, sequence), ()):
+            return True
+        positions, at = self.shards[shard], 0
+        while (found := positions.get((sequence, at))) is not None:
+            if found == text:
+                return True
+            at += 1
+        return False
+
+
+def contents(server, stream):
+    """Reads the stream without the library."""
+    kinesis = server.boto3(retries={"total_max_attempts": 30})
+    found = Contents()
     for shard in shards(kinesis, stream):
-        low, high = hash_range(shard)
-        positions = found[shard["ShardId"]] = {}
-        for record in read_shard(kinesis, stream, shard["ShardId"])[0]:
-            number, parts = int(record["SequenceNumber"]), {}
-            for at, part in enumerate(iter_deaggregate_records([record], data_format="Boto3")):
+        name, (low, high) = shard["ShardId"], hash_range(shard)
+        positions = found.shards[name] = {}
+        for record in read(kinesis, iterator(kinesis, stream, name), patience_s=120)[0]:
+            number, parts, is_misplaced = int(record["SequenceNumber"]), [], False
+            for part in iter_deaggregate_records([record], data_format="Boto3"):
                 user = part["kinesis"]
                 packed = user.get("aggregated")
                 explicit = user.get("explicitHashKey") if packed else None
                 place = int(explicit) if explicit else hash_of(user["partitionKey"])
-                if packed and not low <= place <= high:
-                    misplaced += 1
-                    parts = {}
-                    break
-                parts[number, at] = (base64.b64decode(user["data"]) if packed else user["data"]).decode().rstrip()
-            positions.update(parts)
-    return found, misplaced
+                is_misplaced = is_misplaced or bool(packed) and not low <= place <= high
+                parts.append((base64.b64decode(user["data"]) if packed else user["data"]).decode().rstrip())
+            if is_misplaced:
+                found.passed_over[name, number] = parts
+            else:
+                positions.update({(number, at): text for at, text in enumerate(parts)})
+    return found
 
 
 def tenures(workers):
@@ -65,17 +89,16 @@ def tenures(workers):
     return {shard: [tenure for _, tenure in sorted(each, key=lambda pair: pair[0])] for shard, each in found.items()}
 
 
-def check(kinesis, stream, workers):
+def check(kinesis, stream, held, workers):
     """At least once, nothing skipped, each shard in order, parents before children, and twice only after a death or a lease
-    that was lost. Answers with how often a user record came again and how many packed records were passed over."""
-    held, misplaced = contents(kinesis, stream)
+    that was lost. Answers with how often a user record came again."""
     by_shard = tenures(workers)
     parents = {
         shard["ShardId"]: [shard[name] for name in ("ParentShardId", "AdjacentParentShardId") if name in shard]
         for shard in shards(kinesis, stream)
     }
     first, again = collections.defaultdict(dict), 0
-    for shard, positions in held.items():
+    for shard, positions in held.shards.items():
         for tenure in by_shard.get(shard, []):
             order = [record.position for record in tenure.records]
             assert order == sorted(set(order)), f"{tenure.worker.name} was given {shard} out of order"
@@ -88,8 +111,8 @@ def check(kinesis, stream, workers):
         order = list(first[shard])
         assert order == sorted(order), f"a user record of {shard} came for the first time after a later one had"
         again += check_repetitions(shard, by_shard.get(shard, []))
-    check_lineage(parents, by_shard, first, workers)
-    return again, misplaced
+    check_lineage(parents, first, workers)
+    return again
 
 
 def check_repetitions(shard, each):
@@ -104,7 +127,7 @@ def check_repetitions(shard, each):
     return again
 
 
-def check_lineage(parents, by_shard, first, workers):
+def check_lineage(parents, first, workers):
     """A shard begins when each of its parents has been processed to the end."""
     begun, ended = {}, {}
     for worker in workers:

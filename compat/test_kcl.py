@@ -87,7 +87,7 @@ def test_a_stream_is_read_from_its_beginning_through_a_split_and_a_merge(version
         write(kinesis, stream, later)
         second = start(2)
         second.until(lambda: second.data >= set(later), "the records from after the merge")
-        again, _ = application.check(kinesis, stream, workers)
+        again = application.check(kinesis, stream, application.contents(server, stream), workers)
         assert not set(before) & second.data, "it goes on where the first was"
         assert version[0] != "3" or again == 0
 
@@ -191,7 +191,7 @@ def test_leases_are_handed_over_without_repetition(tmp_path):
         written = trickle.stop()
         one.until(lambda: one.data | two.data >= written, "all that was written")
         one.stop()
-        again, _ = application.check(kinesis, stream, [one, two])
+        again = application.check(kinesis, stream, application.contents(server, stream), [one, two])
         assert two_had and again == 0, f"{again} records came again"
     finally:
         server.stop()
@@ -229,8 +229,8 @@ BOTH_VERSIONS = {"coordinator.clientVersionConfig": "CLIENT_VERSION_CONFIG_COMPA
 
 def migration(server):
     """How far an application is on its way from version 2 to version 3."""
-    row = server.boto3("dynamodb").get_item(TableName="migration-CoordinatorState", Key={"key": {"S": "Migration3.0"}}, ConsistentRead=True)
-    return row["Item"]["cv"]["S"]
+    key = {"leaseKey": {"S": "Migration3.0"}}
+    return server.boto3("dynamodb").get_item(TableName="migration", Key=key, ConsistentRead=True)["Item"]["cv"]["S"]
 
 
 def test_workers_of_version_2_are_replaced_by_those_of_version_3(tmp_path):
@@ -251,7 +251,7 @@ def test_workers_of_version_2_are_replaced_by_those_of_version_3(tmp_path):
             workers[number - 1].stop()
         written = trickle.stop()
         worker.until(lambda: set().union(*(each.data for each in workers)) >= written, "all that was written")
-        application.check(kinesis, stream, workers)
+        application.check(kinesis, stream, application.contents(server, stream), workers)
         assert migration(server) == "CLIENT_VERSION_UPGRADE_FROM_2X"
         for worker in workers[2:]:
             worker.stop()
@@ -284,7 +284,7 @@ def test_a_migration_to_version_3_comes_to_its_end(tmp_path):
         worker.until(lambda: migration(server) == "CLIENT_VERSION_3X", "the end of the migration")
         written = trickle.stop()
         workers[-1].until(lambda: set().union(*(each.data for each in workers)) >= written, "all that was written")
-        application.check(kinesis, stream, workers)
+        application.check(kinesis, stream, application.contents(server, stream), workers)
         for worker in workers[3:]:
             worker.stop()
     finally:

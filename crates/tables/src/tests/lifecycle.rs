@@ -14,6 +14,26 @@ fn index_update(create: bool) -> Value {
     })
 }
 
+/// Workers that start together each see that the index is not there, and each make it.
+#[tokio::test]
+async fn an_index_may_be_made_again_as_it_is_and_not_as_another() {
+    let mut bench = Bench::new();
+    bench.simple("leases").await;
+    bench.put(json!({"TableName": "leases", "Item": {"id": {"S": "1"}, "owner": {"S": "0"}}})).await.unwrap();
+    for round in 0..2 {
+        let again = bench.change(index_update(true)).await.unwrap();
+        assert_eq!(again.record.indexes["by-owner"].status.as_str(), "CREATING", "round {round}");
+    }
+    bench.tables.tick().await;
+    let ready = bench.change(index_update(true)).await.unwrap();
+    assert_eq!((ready.status.as_str(), ready.record.indexes["by-owner"].status.as_str()), ("ACTIVE", "ACTIVE"));
+    assert_eq!(bench.query(by_owner("0")).unwrap().count, 1, "it goes on serving");
+    let mut other = index_update(true);
+    other["GlobalSecondaryIndexUpdates"][0]["Create"]["Projection"]["ProjectionType"] = json!("ALL");
+    let said = bench.change(other).await.unwrap_err();
+    assert!(said.to_string().contains("Attempting to create an index which already exists. Index: by-owner"), "{said}");
+}
+
 fn by_owner(owner: &str) -> Value {
     json!({
         "TableName": "leases", "IndexName": "by-owner", "KeyConditionExpression": "#o = :o",
