@@ -28,26 +28,26 @@ class Tenure:
 class Contents:
     """What a stream holds: of each shard, by position, the text of each user record.
 
-    A packed record of which a part belongs to another shard's hash keys is passed over by the KCL, all of it. The KPL, which
-    sees where it went, writes again what belongs elsewhere; but what belongs to that shard it reports as stored (1.0.7,
-    `retrier.cc`). So what is packed with something that is misplaced is in the stream, and no application gets it."""
+    A packed record of which a part belongs to another shard's hash keys is passed over by the KCL, all of it, unless it has yet to
+    learn the shard's hash keys. The KPL, which sees where it went, writes again what belongs elsewhere; but what belongs to that
+    shard it reports as stored (1.0.7, `retrier.cc`). So what is packed with something that is misplaced is in the stream, and
+    an application may not get it."""
 
-    shards: dict = dataclasses.field(default_factory=dict)
-    passed_over: dict = dataclasses.field(default_factory=dict)
+    shards: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(dict))
+    passed_over: dict = dataclasses.field(default_factory=lambda: collections.defaultdict(dict))
 
     def texts(self):
+        """All that an application has to get."""
         return {text for positions in self.shards.values() for text in positions.values()}
 
-    def is_stored(self, shard, sequence, text):
-        """Whether the user record is in the stored record."""
-        if text in self.passed_over.get((shard, sequence), ()):
-            return True
-        positions, at = self.shards[shard], 0
-        while (found := positions.get((sequence, at))) is not None:
-            if found == text:
-                return True
-            at += 1
-        return False
+    def stored(self):
+        """All that is there, as shard, sequence number and text."""
+        return {
+            (shard, sequence, text)
+            for part in (self.shards, self.passed_over)
+            for shard, positions in part.items()
+            for (sequence, _), text in positions.items()
+        }
 
 
 def contents(server, stream):
@@ -56,20 +56,17 @@ def contents(server, stream):
     found = Contents()
     for shard in shards(kinesis, stream):
         name, (low, high) = shard["ShardId"], hash_range(shard)
-        positions = found.shards[name] = {}
         for record in read(kinesis, iterator(kinesis, stream, name), patience_s=120)[0]:
-            number, parts, is_misplaced = int(record["SequenceNumber"]), [], False
-            for part in iter_deaggregate_records([record], data_format="Boto3"):
+            parts, is_misplaced = {}, False
+            for at, part in enumerate(iter_deaggregate_records([record], data_format="Boto3")):
                 user = part["kinesis"]
                 packed = user.get("aggregated")
                 explicit = user.get("explicitHashKey") if packed else None
                 place = int(explicit) if explicit else hash_of(user["partitionKey"])
                 is_misplaced = is_misplaced or bool(packed) and not low <= place <= high
-                parts.append((base64.b64decode(user["data"]) if packed else user["data"]).decode().rstrip())
-            if is_misplaced:
-                found.passed_over[name, number] = parts
-            else:
-                positions.update({(number, at): text for at, text in enumerate(parts)})
+                data = base64.b64decode(user["data"]) if packed else user["data"]
+                parts[int(record["SequenceNumber"]), at] = data.decode().rstrip()
+            (found.passed_over if is_misplaced else found.shards)[name].update(parts)
     return found
 
 
@@ -98,13 +95,15 @@ def check(kinesis, stream, held, workers):
         for shard in shards(kinesis, stream)
     }
     first, again = collections.defaultdict(dict), 0
-    for shard, positions in held.shards.items():
+    for shard in parents:
+        positions = held.shards[shard]
+        known = positions | held.passed_over[shard]
         for tenure in by_shard.get(shard, []):
             order = [record.position for record in tenure.records]
             assert order == sorted(set(order)), f"{tenure.worker.name} was given {shard} out of order"
         told = sorted((record for tenure in by_shard.get(shard, []) for record in tenure.records), key=lambda record: record.at_ns)
         for record in told:
-            assert positions.get(record.position) == record.data, f"{shard} does not hold {record}"
+            assert known.get(record.position) == record.data, f"{shard} does not hold {record}"
             first[shard].setdefault(record.position, record)
         missing = positions.keys() - first[shard].keys()
         assert not missing, f"{len(missing)} of {len(positions)} user records of {shard} were skipped, one at {min(missing)}"
