@@ -17,7 +17,7 @@ fn index_update(create: bool) -> Value {
 /// Workers that start together each see that the index is not there, and each make it.
 #[tokio::test]
 async fn an_index_may_be_made_again_as_it_is_and_not_as_another() {
-    let mut bench = Bench::new();
+    let bench = Bench::new();
     bench.simple("leases").await;
     bench.put(json!({"TableName": "leases", "Item": {"id": {"S": "1"}, "owner": {"S": "0"}}})).await.unwrap();
     for round in 0..2 {
