@@ -196,8 +196,8 @@ for module, agent, tls in [
 
 # The same of the libraries for Java. The KCL names itself to Kinesis alone, so its versions are told by that of their SDK.
 JAVA = {
-    "KCL 1.15.3": ("Kinesis Client Library for Java", "1.15.3", "aws-sdk-java/SDK1 ", False),
-    "KCL 2.7.2": ("Kinesis Client Library for Java", "2.7.2", "aws-sdk-java/SDK2 ", False),
+    "KCL 1.15.3": ("Kinesis Client Library for Java", "1.15.3", "aws-sdk-java/1.12.681 ", False),
+    "KCL 2.7.2": ("Kinesis Client Library for Java", "2.7.2", "aws-sdk-java/2.33.0 ", False),
     "KCL 3.5.1": ("Kinesis Client Library for Java", "3.5.1", "aws-sdk-java/2.41.21 ", False),
     f"KPL {test_kpl.VERSION}": ("Kinesis Producer Library", test_kpl.VERSION, "KinesisProducerLibrary/", True),
 }
