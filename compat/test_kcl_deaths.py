@@ -64,12 +64,11 @@ def neighbours(kinesis, stream):
 
 
 def test_every_user_record_is_processed(tmp_path):
-    server = serve(tmp_path, "--dev-tls", "--transition-ms", "20")
+    server, stream, begun = serve(tmp_path, "--dev-tls", "--transition-ms", "20"), "orders", time.monotonic()
+    kinesis, fleet, producer = server.boto3(), Fleet(server, stream, tmp_path), None
     try:
-        kinesis, stream, begun = server.boto3(), "orders", time.monotonic()
         kinesis.create_stream(StreamName=stream, ShardCount=4)
         wait_active(kinesis, stream)
-        fleet = Fleet(server, stream, tmp_path)
         producer = Producer(test_kpl.VERSION, server, stream, tmp_path / "producer.log", rate=400, size=40, outstanding=20000)
         for _ in range(3):
             fleet.hire()
@@ -119,7 +118,8 @@ def test_every_user_record_is_processed(tmp_path):
             f"{sum(worker.was_killed for worker in fleet.workers)} deaths, {time.monotonic() - begun:.0f} s"
         )
     finally:
-        producer.jvm.kill()
+        if producer:
+            producer.jvm.kill()
         for worker in fleet.workers:
             worker.host.kill()
         server.kill()
