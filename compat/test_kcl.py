@@ -269,10 +269,10 @@ def test_a_migration_to_version_3_comes_to_its_end(tmp_path):
         workers = [old.start("last-of-2", server.endpoint, stream, "migration")]
         workers[0].until(lambda: workers[0].shards("record"), "records")
         for number in (1, 2):
-            workers.append(new.start(f"of-both-{number}", server.endpoint, stream, "migration", **BOTH_VERSIONS))
-        workers[0].stop()
-        for worker in workers[1:]:
+            worker = new.start(f"of-both-{number}", server.endpoint, stream, "migration", **BOTH_VERSIONS)
+            workers.append(worker)
             worker.until(lambda: worker.shards("record"), "records")
+        workers[0].stop()
         worker.until(lambda: migration(server) == "CLIENT_VERSION_3X_WITH_ROLLBACK", "the new way to assign leases", 1200)
         # The second deployment.
         for number in (1, 2):
