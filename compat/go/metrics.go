@@ -62,14 +62,14 @@ func (run *Run) metrics() {
 		pages := cloudwatch.NewListMetricsPaginator(client, &cloudwatch.ListMetricsInput{Namespace: aws.String("go-large")})
 		equal(len(must(pages.NextPage(ctx)).Metrics), 26)
 	})
-	run.test("metrics", "errors have their names", func() {
+	run.test("metrics", "errors have the names of the query protocol", func() {
 		value := datum("m")
 		value.Value = aws.Float64(1)
-		refused(put("AWS/Kinesis", value), "InvalidParameterValueException", "AWS/")
+		refused(put("AWS/Kinesis", value), "InvalidParameterValue", "AWS/")
 		value.Value = aws.Float64(math.NaN())
-		refused(put("go", value), "InvalidParameterValueException", "Value")
+		refused(put("go", value), "InvalidParameterValue", "Value")
 		value.Value = nil
-		refused(put("go", value), "MissingRequiredParameterException", "Value")
+		refused(put("go", value), "MissingParameter", "Value")
 	})
 	run.test("metrics", "a caller is told who it is", func() {
 		identity := sts.NewFromConfig(run.config, func(o *sts.Options) { o.BaseEndpoint = &run.endpoint })
