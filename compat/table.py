@@ -19,9 +19,13 @@ PROTOCOLS = {
     "text/xml": "query",
 }
 
-# What names its operations for themselves is beside Kinesis.
+# What the services beside Kinesis are asked for. A form that is compressed says what it wants only when it is read: the KCL's metrics.
 BESIDE = {
-    "CloudWatch": {"GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"},
+    "CloudWatch": {"(compressed)", "GetMetricData", "GetMetricStatistics", "ListMetrics", "PutMetricData"},
+    "DynamoDB": {
+        "CreateTable", "DeleteItem", "DescribeTable", "GetItem", "PutItem", "Query", "Scan", "TransactWriteItems",
+        "UpdateContinuousBackups", "UpdateItem", "UpdateTable",
+    },
     "STS": {"GetCallerIdentity"},
 }
 
@@ -59,9 +63,8 @@ class Row:
         others = defaultdict(set)
         for request in self.requests:
             protocol, operation = PROTOCOLS[request["protocol"]], request["operation"]
-            if operation not in known:
-                [service] = [service for service, has in BESIDE.items() if operation in has] or ["DynamoDB"]
-                others[protocol].add(service)
+            if service := [service for service, has in BESIDE.items() if operation in has]:
+                others[protocol].add(service[0])
             elif protocol != usual:
                 others[protocol].add(operation)
         return usual + "".join(f"; {', '.join(sorted(names))}: {protocol}" for protocol, names in sorted(others.items()))
