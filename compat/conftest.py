@@ -126,7 +126,8 @@ def pytest_pyfunc_call(pyfuncitem):
         return None
     if not at_once:
         items = [item for item in pyfuncitem.session.items if item.get_closest_marker("at_once")]
-        pool = concurrent.futures.ThreadPoolExecutor(len(items))
+        # Enough for all but the long ones, each of which is a fleet of its own.
+        pool = concurrent.futures.ThreadPoolExecutor(12)
         for number, item in enumerate(items):
             directory = pyfuncitem.funcargs["tmp_path"].parent / f"at-once-{number}"
             directory.mkdir()
