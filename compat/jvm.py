@@ -145,6 +145,7 @@ QUICK = {
         "lease.dynamoDbLockBasedLeaderLeaseDurationInMillis": 6000,
         "lease.dynamoDbLockBasedLeaderHeartbeatPeriodInMillis": 1500,
         "lease.workerUtilizationAwareAssignmentConfig.workerMetricsReporterFreqInMillis": 2000,
+        "lease.workerUtilizationAwareAssignmentConfig.varianceBalancingFrequency": 1,
         "lease.workerUtilizationAwareAssignmentConfig.inMemoryWorkerMetricsCaptureFrequencyMillis": 500,
     },
 }
