@@ -3,11 +3,13 @@ package compat;
 import com.google.common.util.concurrent.FutureCallback;
 import com.google.common.util.concurrent.Futures;
 import com.google.common.util.concurrent.MoreExecutors;
+import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.Collectors;
 import software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider;
 import software.amazon.kinesis.producer.Attempt;
@@ -19,7 +21,7 @@ import software.amazon.kinesis.producer.UserRecordResult;
 /**
  * A producer on the Kinesis Producer Library. Arguments are NAME=VALUE: port (TLS, on 127.0.0.1), authority, stream, rate (user
  * records a second), size (bytes of each), outstanding (how many at most are on their way). It puts records until a line
- * comes on standard input, waits for what became of each, and tells it in lines whose words are parted by tabs: `ok`, the record's
+ * comes on standard input or its end, waits for what became of each, and tells it in lines whose words are parted by tabs: `ok`, the record's
  * number, shard, sequence number and the errors of earlier attempts; `failed`, the number and the errors; at the end `done` and how many.
  *
  * <p>Record n has the partition key `key-N` with N = n mod 97, and its data begin with n.
@@ -89,9 +91,21 @@ public final class Producer {
         long rate = Long.parseLong(given.get("rate"));
         byte[] padding = " ".repeat(Integer.parseInt(given.get("size"))).getBytes(StandardCharsets.UTF_8);
         int outstanding = Integer.parseInt(given.get("outstanding"));
+        // A line, or the end of whoever started this.
+        AtomicBoolean isOver = new AtomicBoolean();
+        Thread input = new Thread(() -> {
+            try {
+                System.in.read();
+            } catch (IOException gone) {
+                // As the end.
+            }
+            isOver.set(true);
+        }, "input");
+        input.setDaemon(true);
+        input.start();
         long begun = System.nanoTime();
         long number = 0;
-        while (System.in.available() == 0) {
+        while (!isOver.get()) {
             long due = (System.nanoTime() - begun) * rate / 1_000_000_000L;
             // The library itself never holds its user up: its manual says to ask how many it has.
             for (; number < due && producer.getOutstandingRecordsCount() < outstanding; number++) {
