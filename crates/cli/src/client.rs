@@ -38,6 +38,8 @@ const KEY_FILE: &str = "root-credentials.json";
 pub(crate) struct Service {
     /// The official client.
     pub(crate) client: Client,
+    /// The official client of lease tables, at the same address unless `AWS_ENDPOINT_URL_DYNAMODB` says another.
+    pub(crate) dynamodb: aws_sdk_dynamodb::Client,
     /// The address, or a description of it where AWS decides.
     pub(crate) endpoint: String,
     /// The region in signatures.
@@ -78,10 +80,15 @@ impl Service {
         }
         config.set_region(Some(Region::new(region.clone())));
         config.set_credentials_provider(Some(credentials.clone()));
-        let mut client = aws_sdk_kinesis::config::Builder::from(&config.build());
+        let config = config.build();
+        let mut client = aws_sdk_kinesis::config::Builder::from(&config);
         client.set_endpoint_url(target.url().map(str::to_owned));
+        let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&config);
+        let tables = edge::env("AWS_ENDPOINT_URL_DYNAMODB").or_else(|| target.url().map(str::to_owned));
+        dynamodb.set_endpoint_url(tables);
+        let dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb.build());
         let endpoint = target.url().map_or_else(|| format!("Amazon Kinesis in {region}"), str::to_owned);
-        Self { client: Client::from_conf(client.build()), endpoint, region, credentials }
+        Self { client: Client::from_conf(client.build()), dynamodb, endpoint, region, credentials }
     }
 
     /// The key itself, for a client that signs on its own.

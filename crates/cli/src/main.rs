@@ -10,16 +10,20 @@ mod output;
 mod reader;
 mod units;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Color, Command, Kcl};
 use crate::failure::{Exit, Failure, Outcome};
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match as_java() {
+        Some(arguments) => Cli { color: Color::Auto, command: Command::Kcl(Kcl { arguments }) },
+        None => Cli::parse(),
+    };
     let out = Output::new(cli.color);
     let exit = match run(cli.command, out) {
         Ok(()) => Exit::Done,
@@ -29,6 +33,13 @@ fn main() -> ExitCode {
         }
     };
     ExitCode::from(exit as u8)
+}
+
+/// The arguments, if this program was started by a link named `java`: then it is the daemon of the KCL.
+fn as_java() -> Option<Vec<String>> {
+    let mut arguments = std::env::args();
+    let name = arguments.next()?;
+    (Path::new(&name).file_name()? == "java").then(|| arguments.collect())
 }
 
 /// The server brings a runtime of its own; every other command runs on this one.
@@ -48,6 +59,8 @@ fn run(command: Command, out: Output) -> Outcome {
         match command {
             // The demo has processes to stop and its applications have files to finish, so they listen for Ctrl-C themselves.
             Command::Demo(args) => commands::demo::run(args, out).await,
+            // It listens for SIGTERM and Ctrl-C itself: leases are given back.
+            Command::Kcl(args) => commands::kcl::run(&args.arguments, &out).await,
             Command::DemoApp(args) => commands::demo::apps::run(args, out).await,
             other => tokio::select! {
                 outcome = client_command(other, out) => outcome,
@@ -70,11 +83,13 @@ async fn client_command(command: Command, out: Output) -> Outcome {
         Command::Put(args) => commands::put::run(args, &out).await,
         Command::Tail(args) => commands::tail::run(args, &out).await,
         Command::Bench(args) => commands::bench::run(args, &out).await,
+        Command::Group(args) => commands::group::run(args, &out).await,
         Command::Serve(_)
         | Command::Log(_)
         | Command::Backup(_)
         | Command::Restore(_)
         | Command::Demo(_)
+        | Command::Kcl(_)
         | Command::DemoApp(_) => Ok(()),
     }
 }

@@ -3,6 +3,7 @@
 mod bench;
 mod consumer;
 mod demo;
+mod group;
 mod records;
 mod serve;
 mod stream;
@@ -14,6 +15,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub(crate) use bench::{Bench, BenchCommand, BenchFormat, BenchOptions};
 pub(crate) use consumer::{ConsumerCommand, DescribeConsumer, ListConsumers, RegisterConsumer, RemoveConsumer};
 pub(crate) use demo::{Application, ApplicationKind, Demo};
+pub(crate) use group::{
+    DeadLetterCommand, DescribeGroup, GroupCommand, Lag, ListDeadLetters, ListGroups, ReplayDeadLetters, Reset,
+    WhichLetters, Why,
+};
 pub(crate) use records::{Put, Tail};
 pub(crate) use serve::{Backup, Limits, LogCheck, LogCommand, LogFormat, LogRepair, Restore, Serve};
 pub(crate) use stream::{Create, Describe, List, Listing, Remove, Scale, StreamCommand};
@@ -84,6 +89,11 @@ pub(crate) enum Command {
     Put(Put),
     /// Read records of all shards, merged by arrival.
     Tail(Tail),
+    /// Look at consumer applications through their lease tables.
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Run the processors of another language, as the KCL's daemon does, without a Java machine.
+    Kcl(Kcl),
     /// Measure a service.
     #[command(subcommand)]
     Bench(BenchCommand),
@@ -97,6 +107,18 @@ pub(crate) enum Command {
     /// One of the demo's three applications, on its own.
     #[command(hide = true)]
     DemoApp(Application),
+}
+
+/// The daemon of the KCL for other languages: a process of `executableName` for each shard, told of records by lines of JSON.
+///
+/// Takes the place of the Java daemon with the same properties file, lease table and protocol: kclpy, Node and Ruby start it where
+/// `java` is asked for (`amazon_kclpy_helper.py --print_command --java 'rheos kcl' --properties app.properties`), and so does a link named `java` to
+/// this program. What is typed is read as the command line of `java` is.
+#[derive(Args, Debug)]
+pub(crate) struct Kcl {
+    /// `--properties-file FILE`, or the command line of `java` that starts the Java daemon.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "ARGUMENTS", required = true)]
+    pub(crate) arguments: Vec<String>,
 }
 
 /// Which service to talk to, and as whom.

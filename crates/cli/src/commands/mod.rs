@@ -4,6 +4,8 @@ pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod consumer;
 pub(crate) mod demo;
+pub(crate) mod group;
+pub(crate) mod kcl;
 pub(crate) mod log;
 pub(crate) mod put;
 pub(crate) mod serve;

@@ -10,6 +10,8 @@ use crate::lease::Lease;
 #[derive(Default)]
 pub(super) struct Observer {
     seen: BTreeMap<String, Seen>,
+    /// Workers that let all their leases run out, and when they had said something last.
+    dead: BTreeMap<String, u64>,
 }
 
 struct Seen {
@@ -48,6 +50,31 @@ impl Observer {
         let Some(seen) = self.seen.get(&lease.key) else { return false };
         let is_stuck = seen.handoff_ms.is_some_and(|since| now_ms > since + config.handoff_ms + config.failover_ms);
         seen.counter == lease.counter && (now_ms > seen.changed_ms + config.failover_ms || is_stuck)
+    }
+
+    /// The workers that said something lately, without those that have let all their leases run out since: what they said is younger than their
+    /// death, and whatever they were given would have to run out again. `live` is when each said something last.
+    pub(super) fn without_dead(
+        &mut self,
+        leases: &[Lease],
+        live: BTreeMap<String, u64>,
+        config: &Config,
+        now_ms: u64,
+    ) -> BTreeMap<String, u64> {
+        // Whoever asks is alive.
+        for (worker, said) in live.iter().filter(|(worker, _)| **worker != config.worker) {
+            let mut held = leases.iter().filter(|lease| lease.actual_owner() == Some(worker)).peekable();
+            if held.peek().is_some() && held.all(|lease| self.has_run_out(lease, config, now_ms)) {
+                self.dead.insert(worker.clone(), *said);
+            }
+        }
+        self.dead.retain(|worker, said| live.get(worker) == Some(said));
+        live.into_iter().filter(|(worker, _)| !self.dead.contains_key(worker)).collect()
+    }
+
+    fn has_run_out(&self, lease: &Lease, config: &Config, now_ms: u64) -> bool {
+        let seen = self.seen.get(&lease.key);
+        seen.is_some_and(|seen| seen.counter == lease.counter && now_ms > seen.changed_ms + config.failover_ms)
     }
 
     /// For how long a lease has been complete.

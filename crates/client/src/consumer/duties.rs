@@ -216,7 +216,7 @@ impl Shared {
     async fn fleet_takes(
         &self,
         leases: &[Lease],
-        live: &BTreeMap<String, usize>,
+        live: &BTreeMap<String, u64>,
         observer: &Observer,
     ) -> Result<bool, DutyError> {
         match self.config.assignment {
@@ -238,8 +238,8 @@ impl Shared {
         })
     }
 
-    /// The workers that have said something lately, and how many leases each may hold.
-    async fn live_workers(&self) -> Result<BTreeMap<String, usize>, DutyError> {
+    /// The workers that have said something lately, and when.
+    async fn live_workers(&self) -> Result<BTreeMap<String, u64>, DutyError> {
         let now_ms = self.environment.clock.wall_ms();
         let mut live = BTreeMap::new();
         for metrics in self.table.list_worker_metrics().await? {
@@ -247,7 +247,7 @@ impl Shared {
             if silent_ms > FORGET_WORKERS_MS {
                 self.table.delete_worker_metrics(&metrics).await?;
             } else if silent_ms <= 2 * self.config.metrics_interval_ms && !metrics.is_failing() {
-                live.insert(metrics.worker, self.config.max_leases);
+                live.insert(metrics.worker, metrics.updated_s);
             }
         }
         Ok(live)
@@ -288,8 +288,8 @@ impl<F: ProcessorFactory> Worker<F> {
             shared.sync_now.notify_one();
         }
         shared.set_takes(takes);
-        let is_free = |lease: &Lease| observer.is_free(lease, config, now_ms);
         if takes {
+            let is_free = |lease: &Lease| observer.is_free(lease, config, now_ms);
             let held = shared.held().clone();
             let taken = to_take(&leases, is_free, me, config, |bound| shared.environment.below(bound));
             for lease in taken.into_iter().filter(|lease| !held.contains_key(&lease.key)) {
@@ -299,8 +299,10 @@ impl<F: ProcessorFactory> Worker<F> {
                 }
             }
         } else if shared.lock().is_some() {
-            let fleet = Fleet { leases: &leases, workers: &live, balance: config.balance };
-            for order in orders(&fleet, is_free) {
+            let live = observer.without_dead(&leases, live, config, now_ms);
+            let workers = live.into_keys().map(|worker| (worker, config.max_leases)).collect();
+            let fleet = Fleet { leases: &leases, workers: &workers, balance: config.balance };
+            for order in orders(&fleet, |lease| observer.is_free(lease, config, now_ms)) {
                 let (lease, to, changed) = match &order {
                     Order::Assign(lease, to) => (lease, to, shared.table.assign(lease, to).await?),
                     Order::HandOff(lease, to) => (lease, to, shared.table.start_handoff(lease, to).await?),

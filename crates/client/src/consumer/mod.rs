@@ -33,7 +33,7 @@ mod fleet;
 pub use config::{
     Assignment, Balance, Config, Environment, InitialPosition, Misplaced, Poison, Retrieval, Retry, Spawn, TokioSpawn,
 };
-pub use dead_letters::{DeadLetter, DeadLetters};
+pub use dead_letters::{DeadLetter, DeadLetterEntry, DeadLetters, KeptLetter};
 pub use held::{State, Status};
 pub use kinesis::{
     ChildShard, Kinesis, KinesisError, KinesisFuture, Page, ReadFrom, Shard, ShardFilter, ShardRecord, Subscription,

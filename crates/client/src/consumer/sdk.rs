@@ -21,6 +21,8 @@ use super::kinesis::{
 
 /// So many pages of shards at most: a service that never ends its list is none.
 const MAX_PAGES: usize = 10_000;
+/// No stream refuses a record of this size for that.
+const SMALLEST_MAX_RECORD_BYTES: usize = 1 << 20;
 /// A consumer is registered within so many looks.
 const MAX_LOOKS: usize = 60;
 
@@ -204,9 +206,19 @@ impl DeadLetters for DeadLetterStream {
             let record = letter.record;
             let key =
                 if record.partition_key.is_empty() { &record.number.sequence_number } else { &record.partition_key };
-            let call = self.client.put_record().stream_name(&self.stream).partition_key(key);
-            let sent = call.data(Blob::new(letter.to_json().to_string())).send().await;
-            sent.map(drop).map_err(|error| format!("{}: {}", self.stream, failure(&error)))
+            let put = |body: String| {
+                let call = self.client.put_record().stream_name(&self.stream).partition_key(key);
+                async move { call.data(Blob::new(body)).send().await.map(drop).map_err(|error| failure(&error)) }
+            };
+            let whole = letter.to_json().to_string();
+            let may_be_too_large = whole.len() + key.len() > SMALLEST_MAX_RECORD_BYTES;
+            let sent = match put(whole).await {
+                Err(KinesisError::Refused(_)) if may_be_too_large => {
+                    put(letter.to_json_without_data().to_string()).await
+                }
+                sent => sent,
+            };
+            sent.map_err(|error| format!("{}: {error}", self.stream))
         })
     }
 }

@@ -121,3 +121,34 @@ fn a_handover_that_does_not_come_to_an_end_is_ended() {
         assert_eq!(observer.is_free(&held, &config, at * 1_000), is_late, "{at}");
     }
 }
+
+#[test]
+fn a_worker_that_died_after_its_last_word_gets_nothing_until_it_speaks_again() {
+    let (config, mut observer) = (config(), Observer::default());
+    let mut leases = [lease(0, Some(1), 1.0), lease(1, Some(1), 1.0), lease(2, Some(2), 1.0)];
+    let live = |one: u64| BTreeMap::from([("w1".to_owned(), one), ("w2".to_owned(), 7), ("idle".to_owned(), 7)]);
+    let names = |live: BTreeMap<String, u64>| live.into_keys().collect::<Vec<_>>();
+    observer.see(&leases, 1_000);
+    assert_eq!(names(observer.without_dead(&leases, live(7), &config, 1_000)), ["idle", "w1", "w2"]);
+    let later_ms = 2_000 + config.failover_ms;
+    leases[2].counter += 1;
+    observer.see(&leases, later_ms);
+    assert_eq!(names(observer.without_dead(&leases, live(7), &config, later_ms)), ["idle", "w2"]);
+    // Its leases are others' now. What it said is as old as before.
+    leases[0].owner = Some("w2".to_owned());
+    leases[1].owner = Some("idle".to_owned());
+    for lease in &mut leases {
+        lease.counter += 1;
+    }
+    observer.see(&leases, later_ms + 1);
+    assert_eq!(names(observer.without_dead(&leases, live(7), &config, later_ms + 1)), ["idle", "w2"]);
+    assert_eq!(names(observer.without_dead(&leases, live(8), &config, later_ms + 2)), ["idle", "w1", "w2"]);
+    // One lease that has run out is no death: it may just have been assigned.
+    leases[0] = lease(0, Some(1), 1.0);
+    leases[1] = lease(1, Some(1), 1.0);
+    observer.see(&leases, later_ms + 3);
+    let end_ms = later_ms + 4 + config.failover_ms;
+    leases[0].counter += 1;
+    observer.see(&leases, end_ms);
+    assert!(names(observer.without_dead(&leases, live(8), &config, end_ms)).contains(&"w1".to_owned()));
+}

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::world::World;
 use crate::lease::{Checkpoint, RecordNumber};
 
+/// A lease without a sign of life for so long is another worker's to take.
+pub(super) const FAILOVER_MS: u64 = 10_000;
+
 /// One processor's life.
 pub(super) type Session = u64;
 
@@ -103,6 +106,14 @@ impl Checker {
         }
         if is_first && token == before && !state.is_another_life(session) {
             state.violate(session, format!("{shard} begins a second time with the fencing token {token}"));
+        }
+    }
+
+    /// The processor was given records so long after its worker's last sign of life; None: there was none.
+    pub(super) fn given(&self, session: Session, silent_ms: Option<u64>) {
+        if silent_ms.is_none_or(|silent_ms| silent_ms >= FAILOVER_MS) {
+            let what = format!("it was given records, {silent_ms:?} ms after its last sign of life");
+            self.state().violate(session, what);
         }
     }
 

@@ -5,6 +5,7 @@
 //! `RHEOS_FLEET_SEEDS=1000 RHEOS_FLEET_FROM=1 cargo test -p rheos-client fleet` runs more seeds; one that fails says how it is run again.
 
 mod checker;
+mod defects;
 mod store;
 mod world;
 
@@ -19,8 +20,9 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::{sleep, timeout};
 
-use self::checker::{Checker, End, Session};
-use self::store::SimStore;
+use self::checker::{Checker, End, FAILOVER_MS, Session};
+use self::defects::{Defect, SlowClock};
+use self::store::{Signs, SimStore};
 use self::world::{Dice, PausedClock, SimKinesis, Weather, World};
 use super::*;
 use crate::lease::{Checkpoint, LeaseTable, MemoryLeaseStore, RecordNumber};
@@ -41,6 +43,7 @@ struct Plan {
     trouble: u64,
     workers: u64,
     shards: u64,
+    defect: Option<Defect>,
 }
 
 struct SimProcessor {
@@ -51,6 +54,9 @@ struct SimProcessor {
     session: Session,
     trouble: watch::Receiver<u64>,
     poison: u64,
+    defect: Option<Defect>,
+    clock: PausedClock,
+    signs: Signs,
     /// The last record that was processed, and the last that was checkpointed.
     processed: Option<RecordNumber>,
     checkpointed: Option<RecordNumber>,
@@ -78,17 +84,8 @@ impl SimProcessor {
     fn is_clean(&self) -> bool {
         self.processed == self.checkpointed || self.processed.is_none()
     }
-}
 
-impl RecordProcessor for SimProcessor {
-    async fn initialize(&mut self, start: &Initialization) -> Result<(), ProcessorError> {
-        tracing::debug!("session {}: initialize {start:?}", self.session);
-        self.checker.initialized(self.session, &start.checkpoint, start.fencing_token);
-        sleep(Duration::from_millis(self.dice.below(100))).await;
-        if *self.trouble.borrow() > 0 && self.dice.once_in(20) { Err("not yet".into()) } else { Ok(()) }
-    }
-
-    async fn process_records(&mut self, batch: &Batch<'_>, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
+    async fn process(&mut self, batch: &Batch<'_>, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
         let troubled = *self.trouble.borrow() > 0;
         let is_slow = troubled && self.dice.once_in(100);
         sleep(Duration::from_millis(self.dice.below(if is_slow { 25_000 } else { 60 }))).await;
@@ -133,6 +130,24 @@ impl RecordProcessor for SimProcessor {
             }
         }
         Ok(())
+    }
+}
+
+impl RecordProcessor for SimProcessor {
+    async fn initialize(&mut self, start: &Initialization) -> Result<(), ProcessorError> {
+        tracing::debug!("session {}: initialize {start:?}", self.session);
+        self.checker.initialized(self.session, &start.checkpoint, start.fencing_token);
+        sleep(Duration::from_millis(self.dice.below(100))).await;
+        if *self.trouble.borrow() > 0 && self.dice.once_in(20) { Err("not yet".into()) } else { Ok(()) }
+    }
+
+    async fn process_records(&mut self, batch: &Batch<'_>, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
+        let now_ms = self.clock.monotonic_ms();
+        self.checker.given(self.session, self.signs.last_ms(&self.shard).map(|last_ms| now_ms - last_ms));
+        match self.process(batch, checkpointer).await {
+            Err(error) if self.defect == Some(Defect::SkippedFailures) && !error.is::<StartOver>() => Ok(()),
+            outcome => outcome,
+        }
     }
 
     async fn lease_lost(&mut self) {
@@ -192,6 +207,9 @@ impl DeadLetters for SimLetters {
                 return Err("not taken".to_owned());
             }
             assert!(letter.attempts >= 2, "{letter:?}");
+            if self.1.defect == Some(Defect::LostLetters) {
+                return Ok(());
+            }
             self.0.dead_letter(letter.shard, &letter.record.number);
             Ok(())
         })
@@ -220,6 +238,7 @@ impl Run {
             trouble: [0, 200, 60, 20][dice.below(4) as usize],
             workers: 1 + dice.below(4),
             shards: 1 + dice.below(4),
+            defect: None,
             dice,
         };
         let world = World::new(plan.shards);
@@ -238,12 +257,18 @@ impl Run {
     #[expect(clippy::disallowed_methods, reason = "the test runs the tasks of its workers, and ends them")]
     fn start_worker(&mut self, name: String) {
         let freeze = Arc::new(AtomicBool::new(false));
-        let weather =
-            Weather { dice: self.plan.dice.clone(), trouble: self.trouble.subscribe(), is_frozen: freeze.clone() };
+        let defect = self.plan.defect;
+        let weather = Weather {
+            dice: self.plan.dice.clone(),
+            trouble: self.trouble.subscribe(),
+            is_frozen: freeze.clone(),
+            defect,
+        };
         let config = Config {
             assignment: self.plan.assignment,
             balance: self.plan.balance,
             retrieval: self.plan.retrieval,
+            failover_ms: FAILOVER_MS,
             poison: Poison::DeadLetter,
             retry: Retry { attempts: 2, backoff_ms: 200, max_backoff_ms: 3_000 },
             cleanup_interval_ms: 20_000,
@@ -253,11 +278,21 @@ impl Run {
         };
         let tasks = Tasks::default();
         let environment = Environment {
-            clock: Arc::new(self.clock),
+            clock: match defect {
+                Some(Defect::SlowClock) if name == "w0" => Arc::new(SlowClock(self.clock)),
+                _ => Arc::new(self.clock),
+            },
             random: Arc::new(self.plan.dice.clone()),
             spawn: Arc::new(tasks.clone()),
         };
-        let store = SimStore { memory: self.memory.clone(), weather: weather.clone(), old_keys: Mutex::default() };
+        let (clock, signs) = (self.clock, Signs::default());
+        let store = SimStore {
+            signs: signs.clone(),
+            clock,
+            memory: self.memory.clone(),
+            weather: weather.clone(),
+            old_keys: Mutex::default(),
+        };
         let kinesis = SimKinesis { world: self.world.clone(), weather: weather.clone() };
         let letters = SimLetters(self.checker.clone(), weather);
         let (checker, dice, trouble, poison) =
@@ -271,6 +306,9 @@ impl Run {
             dice: dice.clone(),
             trouble: trouble.clone(),
             poison,
+            defect,
+            clock,
+            signs: signs.clone(),
             processed: None,
             checkpointed: None,
         };
@@ -375,9 +413,13 @@ impl Run {
 
 /// Runs a seed: what was not as it should be, and how much was processed, processed again and handed over.
 fn run(seed: u64) -> (Vec<String>, [u64; 3]) {
+    run_planned(|| Run::new(seed))
+}
+
+fn run_planned(plan: impl FnOnce() -> Run) -> (Vec<String>, [u64; 3]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(async {
-        let mut run = Run::new(seed);
+        let mut run = plan();
         run.chaos().await;
         let mut findings = run.quiet().await;
         let (violations, counts) = run.checker.verdict();

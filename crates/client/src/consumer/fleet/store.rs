@@ -1,13 +1,29 @@
 //! A lease store that is slow, whose answers get lost, and whose index is behind.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::world::Weather;
+use rheos_types::Clock as _;
+
+use super::defects::Defect;
+use super::world::{PausedClock, Weather};
 use crate::lease::store::{Change, Expect, Row, StoreError, StoreFuture, Table, Updated};
 use crate::lease::{LeaseStore, MemoryLeaseStore};
 
+/// When a worker last gave a sign of life for each of its shards: when it sent the change that was made and answered.
+#[derive(Clone, Default)]
+pub(super) struct Signs(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Signs {
+    pub(super) fn last_ms(&self, shard: &str) -> Option<u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(shard).copied()
+    }
+}
+
 /// The store as one worker meets it.
 pub(super) struct SimStore {
+    pub(super) signs: Signs,
+    pub(super) clock: PausedClock,
     pub(super) memory: Arc<MemoryLeaseStore>,
     pub(super) weather: Weather,
     /// What the index said before.
@@ -60,7 +76,30 @@ impl LeaseStore for SimStore {
         expected: Vec<Expect>,
         changes: Vec<Change>,
     ) -> StoreFuture<'a, Updated> {
-        Box::pin(self.call(self.memory.update(table, key, expected, changes)))
+        let sent_ms = self.clock.monotonic_ms();
+        let work = self.call(async move {
+            match self.weather.defect {
+                Some(Defect::NoConditions) => {
+                    let expected = expected.into_iter().filter(|expect| matches!(expect, Expect::Present(_)));
+                    self.memory.update(table, key, expected.collect(), changes).await
+                }
+                Some(Defect::LostWrites) if self.weather.dice.once_in(20) => {
+                    let elsewhere = MemoryLeaseStore::new();
+                    if let Some(row) = self.memory.get(table, key).await? {
+                        elsewhere.create(table, row).await?;
+                    }
+                    elsewhere.update(table, key, expected, changes).await
+                }
+                _ => self.memory.update(table, key, expected, changes).await,
+            }
+        });
+        Box::pin(async move {
+            let updated = work.await?;
+            if let (Table::Leases, Updated::Made(_)) = (table, &updated) {
+                self.signs.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), sent_ms);
+            }
+            Ok(updated)
+        })
     }
 
     fn delete<'a>(&'a self, table: Table, key: &'a str, expected: Vec<Expect>) -> StoreFuture<'a, bool> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use super::super::kinesis::{
     ChildShard, Kinesis, KinesisError, KinesisFuture, Page, ReadFrom, Shard, ShardFilter, ShardRecord, Subscription,
 };
+use super::defects::Defect;
 use crate::aggregation::{Packer, UserRecord};
 use crate::lease::RecordNumber;
 
@@ -82,6 +83,8 @@ pub(super) struct Weather {
     /// One call in so many fails; 0: none.
     pub(super) trouble: watch::Receiver<u64>,
     pub(super) is_frozen: Arc<AtomicBool>,
+    /// What is broken on purpose.
+    pub(super) defect: Option<Defect>,
 }
 
 impl Weather {
@@ -239,7 +242,8 @@ impl State {
         self.shards.get(shard)?.users.get(&(sequence_number, number.sub_sequence_number)).copied()
     }
 
-    fn page(&self, shard: &str, at: usize, limit: usize) -> Result<(Page, usize), KinesisError> {
+    fn page(&self, shard: &str, at: usize, weather: &Weather) -> Result<(Page, usize), KinesisError> {
+        let limit = 1 + weather.dice.below(12) as usize;
         let shard = self.shards.get(shard).ok_or_else(|| KinesisError::NotFound(shard.to_owned()))?;
         let end = (at + limit).min(shard.records.len());
         let records = shard.records[at..end].iter().map(|record| ShardRecord {
@@ -248,13 +252,16 @@ impl State {
             data: record.data.clone(),
             arrival_ms: None,
         });
-        let is_end = !shard.is_open && end == shard.records.len();
+        let is_early = weather.defect == Some(Defect::EarlyEnd) && end > at;
+        let is_end = !shard.is_open && (end == shard.records.len() || is_early);
         let children = shard.children.iter().filter(|_| is_end).map(|child| {
             let child = &self.shards[child];
-            ChildShard { id: child.id.clone(), parents: child.parents.clone(), hash_range: child.range }
+            let parents = if weather.defect == Some(Defect::NoParents) { Vec::new() } else { child.parents.clone() };
+            ChildShard { id: child.id.clone(), parents, hash_range: child.range }
         });
+        let is_lossy = weather.defect == Some(Defect::LostRecords) && weather.dice.once_in(20);
         let page = Page {
-            records: records.collect(),
+            records: records.skip(usize::from(is_lossy)).collect(),
             next: (!is_end).then(|| format!("{}/{end}", shard.id)),
             children: children.collect(),
             millis_behind_latest: Some((shard.records.len() - end) as u64),
@@ -314,7 +321,13 @@ impl SimKinesis {
 
 impl Kinesis for SimKinesis {
     fn list_shards(&self, filter: ShardFilter) -> KinesisFuture<'_, Vec<Shard>> {
-        Box::pin(self.call(move |state| Ok(state.list(filter))))
+        Box::pin(self.call(move |state| {
+            let mut shards = state.list(filter);
+            if self.weather.defect == Some(Defect::NoParents) {
+                shards.iter_mut().for_each(|shard| shard.parents.clear());
+            }
+            Ok(shards)
+        }))
     }
 
     fn shard_iterator<'a>(&'a self, shard: &'a str, from: &'a ReadFrom) -> KinesisFuture<'a, String> {
@@ -324,8 +337,7 @@ impl Kinesis for SimKinesis {
     fn records<'a>(&'a self, iterator: &'a str, _limit: u32) -> KinesisFuture<'a, Page> {
         Box::pin(self.call(move |state| {
             let (shard, at) = iterator.split_once('/').unwrap();
-            let limit = 1 + self.weather.dice.below(12) as usize;
-            Ok(state.page(shard, at.parse().unwrap(), limit)?.0)
+            Ok(state.page(shard, at.parse().unwrap(), &self.weather)?.0)
         }))
     }
 
@@ -360,8 +372,7 @@ impl Subscription for SimSubscription {
                 return Some(Err(KinesisError::Unavailable("cut".to_owned())));
             }
             self.events_left -= 1;
-            let limit = 1 + self.weather.dice.below(12) as usize;
-            let page = self.world.state().page(&self.shard, self.at, limit);
+            let page = self.world.state().page(&self.shard, self.at, &self.weather);
             Some(page.map(|(mut page, at)| {
                 self.at = at;
                 // A continuation is a sequence number.

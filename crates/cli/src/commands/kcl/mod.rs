@@ -1,0 +1,94 @@
+//! `rheos kcl`: the daemon of the KCL for other languages, without a Java machine.
+
+mod child;
+mod launch;
+mod properties;
+mod protocol;
+mod settings;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region};
+use rheos_client::consumer::{DeadLetterStream, DeadLetters, Environment, SdkKinesis, Worker};
+use rheos_client::lease::DynamoDbLeaseStore;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use self::child::{Program, Programs};
+use self::launch::Launch;
+use self::settings::Settings;
+use crate::edge;
+use crate::failure::{Failure, Outcome};
+use crate::output::Output;
+
+/// Runs the daemon until it is told to stop by SIGTERM or Ctrl-C.
+pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
+    let text = Launch::parse(arguments)?.read()?;
+    let properties = properties::parse(&text).map_err(Failure::new)?;
+    let settings = Settings::new(&properties, random_name)?;
+    let filter = EnvFilter::builder().parse_lossy(edge::env("RHEOS_LOG").unwrap_or_else(|| "info".to_owned()));
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(out.progress_is_watched())
+        .with_writer(std::io::stderr);
+    tracing::subscriber::set_global_default(log.finish()).map_err(|error| Failure::new(error.to_string()))?;
+    let config = settings.config;
+    out.note(&format!(
+        "{} reads {} as worker {}, a process of `{}` for each shard",
+        config.application,
+        config.stream,
+        config.worker,
+        settings.command.join(" ")
+    ));
+    let mut loader = aws_config::defaults(BehaviorVersion::latest());
+    if let Some(region) = settings.region {
+        loader = loader.region(Region::new(region));
+    }
+    let shared = loader.load().await;
+    let mut kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
+    if settings.kinesis_endpoint.is_some() {
+        kinesis.set_endpoint_url(settings.kinesis_endpoint);
+    }
+    let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis.build());
+    let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
+    if settings.dynamodb_endpoint.is_some() {
+        dynamodb.set_endpoint_url(settings.dynamodb_endpoint);
+    }
+    let store = DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), settings.table);
+    let store = if settings.migrates { store.migrating() } else { store };
+    let dead_letters = settings.dead_letter_stream.map(|stream| {
+        let letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterStream::new(kinesis.clone(), stream));
+        letters
+    });
+    let stream = SdkKinesis::new(kinesis, &config.stream, settings.consumer);
+    let programs = Arc::new(Programs { command: settings.command, timeout: settings.timeout });
+    let factory = move |shard: &str| Program::new(programs.clone(), shard);
+    let worker = Worker::new(config, Environment::system(), Arc::new(store), Arc::new(stream), dead_letters, factory);
+    let handle = worker.handle();
+    let running = worker.run();
+    tokio::pin!(running);
+    let listen = |kind| signal(kind).map_err(|error| Failure::io("cannot listen for signals", &error));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let outcome = tokio::select! {
+        biased;
+        outcome = &mut running => outcome,
+        _ = terminate.recv() => stop(&handle, running).await,
+        _ = interrupt.recv() => stop(&handle, running).await,
+    };
+    outcome.map_err(|error| Failure::new(error.to_string()))
+}
+
+async fn stop<T>(handle: &rheos_client::consumer::WorkerHandle, running: impl Future<Output = T>) -> T {
+    tracing::info!("the worker stops: programs finish, and leases are given back");
+    handle.stop();
+    running.await
+}
+
+/// Another name for each process, as Java draws one.
+fn random_name() -> String {
+    let bytes: [u8; 16] = rheos_types::random::bytes(&rheos_types::SystemRandom);
+    format!("{:032x}", u128::from_be_bytes(bytes))
+}
