@@ -162,7 +162,10 @@ impl Claims {
         if let Some(claim) = table.claims.get_mut(&key) {
             let interval_ms = calls_per_s.map_or(0, |calls| 1000 / calls.max(1));
             let is_early = now_ms < claim.called_ms.saturating_add(interval_ms);
-            claim.called_ms = now_ms;
+            // A call that comes too early does not count, or whoever tries all the time would never get in.
+            if !is_early {
+                claim.called_ms = now_ms;
+            }
             if claim.is_young(now_ms) && (is_strict || !claim.is_over()) {
                 return Err(Refusal::InUse);
             }

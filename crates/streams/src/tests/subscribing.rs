@@ -68,6 +68,21 @@ async fn one_call_a_second_and_refused_ones_count() {
     assert!(bench.subscribe(&consumer).await.is_ok());
 }
 
+/// The KCL tries about ten times a second when it has got a lease back whose last subscription is not five seconds old.
+#[tokio::test]
+async fn whoever_tries_all_the_time_gets_in() {
+    let bench = Bench::new().await;
+    let (_, consumer) = bench.consumed().await;
+    let _held = bench.subscribe(&consumer).await.unwrap();
+    let mut waited_ms = 0;
+    while bench.subscribe(&consumer).await.is_err() {
+        bench.clock.advance(100);
+        waited_ms += 100;
+        assert!(waited_ms < 60_000, "it never got in");
+    }
+    assert!((5_000..=6_000).contains(&waited_ms), "{waited_ms} ms");
+}
+
 #[tokio::test]
 async fn with_open_limits_a_place_is_free_as_soon_as_it_is_left() {
     let bench = Bench::open().await;
