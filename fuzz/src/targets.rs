@@ -235,4 +235,12 @@ pub const TARGETS: &[Target] = &[
         longest_bytes: 2 << 10,
         bytes_per_byte: 100,
     },
+    Target {
+        name: "dead_letters",
+        about: "records of a dead-letter stream, read and written again",
+        decode: client::dead_letters,
+        seeds: client::dead_letter_seeds,
+        longest_bytes: 2 << 10,
+        bytes_per_byte: 100,
+    },
 ];

@@ -3,6 +3,7 @@
 use md5::{Digest, Md5};
 
 use crate::aggregation::{Contents, MAGIC, Packer, UserRecord, unpack};
+use crate::consumer::{DeadLetter, DeadLetterEntry, Record};
 
 /// Aggregated records: the bytes as they are, and as a message whose digest is right.
 pub fn aggregation(input: &[u8]) {
@@ -54,4 +55,42 @@ pub fn aggregation_seeds() -> Vec<Vec<u8>> {
     let message = packed[MAGIC.len()..packed.len() - 16].to_vec();
     let odd = b"\x1a\x0f\x08\x05\x08\x80\x00\x1a\x01v\x22\x05\x0a\x01t\x12\x00\x28\x96\x01\x31........\x43\x4b\x08\x01\x4c\x44\x45....\x0a\x01k";
     vec![packed, message, odd.to_vec()]
+}
+
+/// Records of a dead-letter stream, which anybody may have written: what is read as a letter is written as one that reads the same.
+pub fn dead_letters(input: &[u8]) {
+    let Some(DeadLetterEntry::Letter(letter)) = DeadLetterEntry::parse(input) else { return };
+    let record = Record {
+        number: letter.number.clone(),
+        partition_key: letter.partition_key.clone(),
+        explicit_hash_key: letter.explicit_hash_key.clone(),
+        data: letter.data.clone().unwrap_or_default(),
+        arrival_ms: letter.arrival_ms,
+        is_aggregated: false,
+    };
+    let again = DeadLetter {
+        cause: &letter.cause,
+        application: &letter.application,
+        stream: &letter.stream,
+        shard: &letter.shard,
+        record: &record,
+        attempts: u32::try_from(letter.attempts).unwrap_or(u32::MAX),
+    };
+    let json = if letter.data.is_some() { again.to_json() } else { again.to_json_without_data() };
+    let Some(DeadLetterEntry::Letter(mut read)) = DeadLetterEntry::parse(json.to_string().as_bytes()) else {
+        panic!("a letter of ours is a letter")
+    };
+    // What is kept of a cause has a bound, and a number of attempts is a small one.
+    assert!(letter.cause.starts_with(&read.cause), "a cause is cut at its end");
+    (read.cause, read.attempts) = (letter.cause.clone(), letter.attempts);
+    assert_eq!(read, letter);
+}
+
+/// A letter, one without its data, and the note that one is done.
+#[must_use]
+pub fn dead_letter_seeds() -> Vec<Vec<u8>> {
+    let letter = r#"{"application":"a","approximateArrivalTimestamp":7,"attempts":3,"cause":"why","data":"AA==","explicitHashKey":"5","partitionKey":"k","sequenceNumber":"49","shard":"s","stream":"t","subSequenceNumber":1}"#;
+    let bare = letter.replace(r#""AA==""#, "null").replace(r#""5""#, "null");
+    let note = DeadLetterEntry::put_back("49", "s", "50").to_string();
+    [letter.to_owned(), bare, note].map(String::into_bytes).to_vec()
 }
