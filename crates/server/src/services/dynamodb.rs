@@ -132,15 +132,15 @@ async fn done(
         }
         Operation::GetItem => {
             let input: rheos_tables::GetItem = decoded(body)?;
-            respond::got(tables.get_item(namespace, &input)?, input.return_consumed_capacity)
+            return Ok(respond::got(&tables.get_item(namespace, &input)?, input.return_consumed_capacity));
         }
         Operation::Query => {
             let input: rheos_tables::Query = decoded(body)?;
-            respond::page(tables.query(namespace, &input)?, input.return_consumed_capacity)
+            return Ok(respond::page(&tables.query(namespace, &input)?, input.return_consumed_capacity));
         }
         Operation::Scan => {
             let input: rheos_tables::Scan = decoded(body)?;
-            respond::page(tables.scan(namespace, &input)?, input.return_consumed_capacity)
+            return Ok(respond::page(&tables.scan(namespace, &input)?, input.return_consumed_capacity));
         }
         Operation::TransactGetItems => {
             let input: rheos_tables::TransactGetItems = decoded(body)?;
@@ -183,15 +183,15 @@ async fn done(
         }
         Operation::PutItem => {
             let input: rheos_tables::PutItem = decoded(body)?;
-            respond::written(tables.put_item(namespace, &input).await?, input.return_consumed_capacity)
+            return Ok(respond::written(&tables.put_item(namespace, &input).await?, input.return_consumed_capacity));
         }
         Operation::UpdateItem => {
             let input: rheos_tables::UpdateItem = decoded(body)?;
-            respond::written(tables.update_item(namespace, &input).await?, input.return_consumed_capacity)
+            return Ok(respond::written(&tables.update_item(namespace, &input).await?, input.return_consumed_capacity));
         }
         Operation::DeleteItem => {
             let input: rheos_tables::DeleteItem = decoded(body)?;
-            respond::written(tables.delete_item(namespace, &input).await?, input.return_consumed_capacity)
+            return Ok(respond::written(&tables.delete_item(namespace, &input).await?, input.return_consumed_capacity));
         }
         Operation::TransactWriteItems => {
             let input: rheos_tables::TransactWriteItems = decoded(body)?;
@@ -268,27 +268,25 @@ fn unsupported(json: &Value, names: &[&'static str]) -> Option<&'static str> {
 
 /// The input in a body.
 fn decoded<T: DeserializeOwned>(body: &[u8]) -> Result<T, ServiceFault> {
-    object(body).and_then(input)
+    // Serde would take a list for the members in their order.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(not_read("the body is no object"));
+    }
+    serde_json::from_slice(body).map_err(|error| {
+        let problem = error.to_string();
+        // Where it was found is nothing that DynamoDB says.
+        not_read(problem.rsplit_once(" at line ").map_or(&problem, |(problem, _)| problem))
+    })
 }
 
 /// The input in a body, if it does not ask for what there is not.
 fn decoded_without<T: DeserializeOwned>(body: &[u8], names: &[&'static str]) -> Result<T, ServiceFault> {
-    let json = object(body)?;
-    if let Some(name) = unsupported(&json, names) {
-        return Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Parameters(format!(
+    match unsupported(&decoded(body)?, names) {
+        None => decoded(body),
+        Some(name) => Err(of_operation(ItemError::Invalid(rheos_tables::Invalid::Parameters(format!(
             "{name} is not supported by the lease tables of Rheos"
-        )))));
+        ))))),
     }
-    input(json)
-}
-
-fn object(body: &[u8]) -> Result<Value, ServiceFault> {
-    let json: Value = serde_json::from_slice(body).map_err(|error| not_read(&error.to_string()))?;
-    if json.is_object() { Ok(json) } else { Err(not_read("the body is no object")) }
-}
-
-fn input<T: DeserializeOwned>(json: Value) -> Result<T, ServiceFault> {
-    serde_json::from_value(json).map_err(|error| not_read(&error.to_string()))
 }
 
 /// The table that a body names.

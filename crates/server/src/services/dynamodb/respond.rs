@@ -1,7 +1,9 @@
 //! Items, pages and what was consumed, as the API answers them.
 
+use bytes::Bytes;
 use rheos_tables::{BatchGot, Consumed, Got, Item, KeysAndAttributes, Page, ReturnConsumedCapacity, Written};
 use rheos_types::TableName;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 /// What was consumed of one table, as far as it was asked for.
@@ -29,11 +31,33 @@ fn consumed(it: &Consumed, asked: Option<ReturnConsumedCapacity>, also: Option<&
     Some(capacity)
 }
 
-fn with_consumed(mut answer: Value, it: &Consumed, asked: Option<ReturnConsumedCapacity>) -> Value {
-    if let Some(consumed) = consumed(it, asked, None) {
-        answer["ConsumedCapacity"] = consumed;
+/// What the calls answer that are made all the time: written as it is, by way of no other form.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Answer<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attributes: Option<&'a Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item: Option<&'a Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    items: Option<&'a [Item]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scanned_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_evaluated_key: Option<&'a Item>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    item_collection_metrics: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    consumed_capacity: Option<Value>,
+}
+
+impl Answer<'_> {
+    fn encoded(&self) -> Bytes {
+        #[expect(clippy::expect_used, reason = "its keys are strings, and memory takes all that is written")]
+        serde_json::to_vec(self).expect("an answer is JSON").into()
     }
-    answer
 }
 
 /// What was consumed of several tables.
@@ -52,36 +76,33 @@ pub(super) fn consumed_each(
 }
 
 /// An item that was read.
-pub(super) fn got(it: Got, asked: Option<ReturnConsumedCapacity>) -> Value {
-    let mut answer = json!({});
-    if let Some(item) = &it.item {
-        answer["Item"] = json!(item);
-    }
-    with_consumed(answer, &it.consumed, asked)
+pub(super) fn got(it: &Got, asked: Option<ReturnConsumedCapacity>) -> Bytes {
+    let consumed_capacity = consumed(&it.consumed, asked, None);
+    Answer { item: it.item.as_ref(), consumed_capacity, ..Answer::default() }.encoded()
 }
 
 /// What a write did.
-pub(super) fn written(it: Written, asked: Option<ReturnConsumedCapacity>) -> Value {
-    let mut answer = json!({});
-    if let Some(attributes) = &it.attributes {
-        answer["Attributes"] = json!(attributes);
-    }
-    if let Some(collection) = &it.collection {
-        answer["ItemCollectionMetrics"] = json!({"ItemCollectionKey": collection, "SizeEstimateRangeGB": [0.0, 1.0]});
-    }
-    with_consumed(answer, &it.consumed, asked)
+pub(super) fn written(it: &Written, asked: Option<ReturnConsumedCapacity>) -> Bytes {
+    let item_collection_metrics = it
+        .collection
+        .as_ref()
+        .map(|collection| json!({"ItemCollectionKey": collection, "SizeEstimateRangeGB": [0.0, 1.0]}));
+    let consumed_capacity = consumed(&it.consumed, asked, None);
+    let attributes = it.attributes.as_ref();
+    Answer { attributes, item_collection_metrics, consumed_capacity, ..Answer::default() }.encoded()
 }
 
 /// A page of a query or a scan.
-pub(super) fn page(it: Page, asked: Option<ReturnConsumedCapacity>) -> Value {
-    let mut answer = json!({"Count": it.count, "ScannedCount": it.scanned});
-    if let Some(items) = &it.items {
-        answer["Items"] = json!(items);
-    }
-    if let Some(last) = &it.last {
-        answer["LastEvaluatedKey"] = json!(last);
-    }
-    with_consumed(answer, &it.consumed, asked)
+pub(super) fn page(it: &Page, asked: Option<ReturnConsumedCapacity>) -> Bytes {
+    let answer = Answer {
+        count: Some(it.count),
+        scanned_count: Some(it.scanned),
+        items: it.items.as_deref(),
+        last_evaluated_key: it.last.as_ref(),
+        consumed_capacity: consumed(&it.consumed, asked, None),
+        ..Answer::default()
+    };
+    answer.encoded()
 }
 
 /// Names of tables, and whether more follow.
