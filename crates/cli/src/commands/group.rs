@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::KeyType;
 use rheos_client::aggregation::{Contents, unpack};
-use rheos_client::consumer::{Kinesis, KinesisError, ReadFrom, SdkKinesis, ShardFilter, ShardRecord};
-use rheos_client::lease::{Checkpoint, DynamoDbLeaseStore, Lease, LeaseError, LeaseTable, StoreError};
+use rheos_client::consumer::{Kinesis, KinesisError, Page, ReadFrom, SdkKinesis, Shard, ShardFilter, ShardRecord};
+use rheos_client::lease::{Checkpoint, DynamoDbLeaseStore, Lease, LeaseError, LeaseTable, RecordNumber, StoreError};
 use serde_json::json;
 
 use self::explain::{Facts, explain};
@@ -18,7 +18,7 @@ use super::stream::is_json;
 use crate::args::{DescribeGroup, GroupCommand, Lag, ListGroups, Why};
 use crate::client::Service;
 use crate::failure::{Failure, Outcome};
-use crate::output::{Output, Table};
+use crate::output::{self, Output, Table};
 use crate::units::{elapsed, grouped};
 
 /// Owners that change nothing in so long give no signs of life: workers renew three times in it.
@@ -178,7 +178,7 @@ async fn behind(kinesis: &SdkKinesis, lease: &Lease, counts: bool) -> Result<Opt
     let (mut records, mut millis) = (0, None);
     loop {
         let page = kinesis.records(&iterator, PAGE).await?;
-        let is_tip = page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0;
+        let is_tip = is_tip(&page);
         records += page.records.iter().map(|record| waiting(record, lease.checkpoint.as_ref())).sum::<u64>();
         millis = millis.or(page.millis_behind_latest.filter(|_| !page.records.is_empty() || is_tip));
         match page.next {
@@ -188,12 +188,37 @@ async fn behind(kinesis: &SdkKinesis, lease: &Lease, counts: bool) -> Result<Opt
     }
 }
 
-/// The user records of a record that lie behind a checkpoint.
-fn waiting(record: &ShardRecord, checkpoint: Option<&Checkpoint>) -> u64 {
-    let users = match unpack(&record.data) {
+/// Whether nothing waits behind a page.
+fn is_tip(page: &Page) -> bool {
+    page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0
+}
+
+/// How many user records a record holds.
+fn user_records(record: &ShardRecord) -> u64 {
+    match unpack(&record.data) {
         Contents::Aggregated(users) => users.len() as u64,
         Contents::Plain | Contents::Malformed(_) => 1,
-    };
+    }
+}
+
+/// The shards of a stream, parents before their children.
+async fn shards_in_order(kinesis: &SdkKinesis) -> Result<Vec<Shard>, KinesisError> {
+    let mut shards = kinesis.list_shards(ShardFilter::All).await?;
+    shards.sort_by_key(|shard| (RecordNumber::parse(&shard.starting_sequence_number, 0), shard.id.clone()));
+    Ok(shards)
+}
+
+/// Fails unless it is wanted: by `--yes`, or by somebody who is asked.
+fn agree(yes: bool, question: &str, out: &Output) -> Outcome {
+    if yes || (output::somebody_can_answer() && out.ask(question)?) {
+        return Ok(());
+    }
+    Err(Failure::new("nothing was changed").hint("--yes says that you mean it"))
+}
+
+/// The user records of a record that lie behind a checkpoint.
+fn waiting(record: &ShardRecord, checkpoint: Option<&Checkpoint>) -> u64 {
+    let users = user_records(record);
     match checkpoint {
         Some(Checkpoint::At(number)) if number.sequence_number == record.sequence_number => {
             users.saturating_sub(number.sub_sequence_number + 1)

@@ -47,9 +47,19 @@ impl Observer {
         if lease.owner.is_none() {
             return true;
         }
-        let Some(seen) = self.seen.get(&lease.key) else { return false };
-        let is_stuck = seen.handoff_ms.is_some_and(|since| now_ms > since + config.handoff_ms + config.failover_ms);
-        seen.counter == lease.counter && (now_ms > seen.changed_ms + config.failover_ms || is_stuck)
+        let is_stuck = |since| now_ms > since + config.handoff_ms + config.failover_ms;
+        self.has_run_out(lease, config, now_ms)
+            || self.unchanged(lease).and_then(|seen| seen.handoff_ms).is_some_and(is_stuck)
+    }
+
+    /// Whether a lease has got no sign of life for so long that its owner has lost it.
+    fn has_run_out(&self, lease: &Lease, config: &Config, now_ms: u64) -> bool {
+        self.unchanged(lease).is_some_and(|seen| now_ms > seen.changed_ms + config.failover_ms)
+    }
+
+    /// What was seen of a lease, if it is still as it was seen last.
+    fn unchanged(&self, lease: &Lease) -> Option<&Seen> {
+        self.seen.get(&lease.key).filter(|seen| seen.counter == lease.counter)
     }
 
     /// The workers that said something lately, without those that have let all their leases run out since: what they said is younger than their
@@ -70,11 +80,6 @@ impl Observer {
         }
         self.dead.retain(|worker, said| live.get(worker) == Some(said));
         live.into_iter().filter(|(worker, _)| !self.dead.contains_key(worker)).collect()
-    }
-
-    fn has_run_out(&self, lease: &Lease, config: &Config, now_ms: u64) -> bool {
-        let seen = self.seen.get(&lease.key);
-        seen.is_some_and(|seen| seen.counter == lease.counter && now_ms > seen.changed_ms + config.failover_ms)
     }
 
     /// For how long a lease has been complete.

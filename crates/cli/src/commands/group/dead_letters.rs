@@ -5,21 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_kinesis::primitives::Blob;
 use bytes::Bytes;
 use rheos_client::aggregation::{Contents, unpack};
-use rheos_client::consumer::{
-    DeadLetterEntry, KeptLetter, Kinesis, KinesisError, ReadFrom, SdkKinesis, ShardFilter, ShardRecord,
-};
-use rheos_client::lease::RecordNumber;
+use rheos_client::consumer::{DeadLetterEntry, KeptLetter, Kinesis, KinesisError, ReadFrom, SdkKinesis, ShardRecord};
 use serde_json::{Value, json};
 
+use super::{PAGE, agree, is_tip, shards_in_order};
 use crate::args::{DeadLetterCommand, ListDeadLetters, ReplayDeadLetters, WhichLetters};
 use crate::client::Service;
 use crate::commands::stream::is_json;
 use crate::failure::{Failure, Outcome};
-use crate::output::{self, Output, Table};
+use crate::output::{Output, Table};
 use crate::reader::time::rfc3339;
 
-/// So many records are asked for at once.
-const PAGE: u32 = 10_000;
 /// So much of a cause is in a table.
 const CAUSE_CHARS: usize = 60;
 
@@ -51,13 +47,11 @@ async fn each_record(service: &Service, stream: &str, mut visit: impl FnMut(&str
         }
     };
     let kinesis = SdkKinesis::new(service.client.clone(), stream, stream);
-    let mut shards = kinesis.list_shards(ShardFilter::All).await.map_err(failed)?;
-    shards.sort_by_key(|shard| (RecordNumber::parse(&shard.starting_sequence_number, 0), shard.id.clone()));
-    for shard in shards {
+    for shard in shards_in_order(&kinesis).await.map_err(failed)? {
         let mut iterator = kinesis.shard_iterator(&shard.id, &ReadFrom::TrimHorizon).await.map_err(failed)?;
         loop {
             let page = kinesis.records(&iterator, PAGE).await.map_err(failed)?;
-            let is_tip = page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0;
+            let is_tip = is_tip(&page);
             page.records.into_iter().try_for_each(|record| visit(&shard.id, record))?;
             match page.next {
                 Some(next) if !is_tip => iterator = next,
@@ -200,10 +194,7 @@ async fn replay(args: ReplayDeadLetters, out: &Output) -> Outcome {
         out.note(&format!("{what} (--dry-run: nothing was changed)"));
         return Ok(());
     }
-    let is_wanted = args.yes || (output::somebody_can_answer() && out.ask(&format!("{what}. Go on?"))?);
-    if !is_wanted {
-        return Err(Failure::new("nothing was changed").hint("--yes says that you mean it"));
-    }
+    agree(args.yes, &format!("{what}. Go on?"), out)?;
     let json = is_json(args.format.output, out);
     let mut failures = 0u64;
     for (in_shard, id) in &wanted {

@@ -5,24 +5,21 @@
 
 use std::collections::BTreeSet;
 
-use rheos_client::aggregation::{Contents, unpack};
-use rheos_client::consumer::{Kinesis, KinesisError, ReadFrom, SdkKinesis, Shard, ShardFilter, ShardRecord};
+use rheos_client::consumer::{Kinesis, KinesisError, ReadFrom, SdkKinesis, Shard, ShardRecord};
 use rheos_client::lease::{Changed, Checkpoint, Lease, LeaseTable, RecordNumber};
 use serde_json::json;
 
-use super::{LOOK, lease_table, leases};
+use super::{LOOK, PAGE, agree, is_tip, lease_table, leases, shards_in_order, user_records};
 use crate::args::Reset;
 use crate::client::Service;
 use crate::commands::stream::is_json;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
-use crate::output::{self, Output, Table};
+use crate::output::{Output, Table};
 use crate::reader::since::Since;
 
 /// So far before a time a record before it is looked for; then from the beginning.
 const LOOKS_BACK_MS: [u64; 4] = [1_000, 60_000, 3_600_000, 86_400_000];
-/// So many records are asked for at once.
-const PAGE: u32 = 10_000;
 
 /// Where `--to` says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +93,7 @@ pub(super) async fn reset(args: Reset, out: &Output) -> Outcome {
         refuse_if_active(&service, application, out).await?;
     }
     let question = format!("{} shards of {application} go there. Go on?", steps.len());
-    let is_wanted = args.yes || (output::somebody_can_answer() && out.ask(&question)?);
-    if !is_wanted {
-        return Err(Failure::new("nothing was changed").hint("--yes says that you mean it"));
-    }
+    agree(args.yes, &question, out)?;
     for step in &steps {
         if !apply(&table, step).await? {
             let what = format!("the lease of {} changed meanwhile: a worker is active", step.shard);
@@ -151,9 +145,7 @@ async fn apply(table: &LeaseTable, step: &Step) -> Outcome<bool> {
 async fn plan(service: &Service, kinesis: &SdkKinesis, args: &Reset) -> Outcome<Vec<Step>> {
     let of_stream =
         |what: &str, error: KinesisError| Failure::new(format!("could not {what} of {}: {error}", args.stream));
-    let mut shards =
-        kinesis.list_shards(ShardFilter::All).await.map_err(|error| of_stream("list the shards", error))?;
-    shards.sort_by_key(|shard| (RecordNumber::parse(&shard.starting_sequence_number, 0), shard.id.clone()));
+    let mut shards = shards_in_order(kinesis).await.map_err(|error| of_stream("list the shards", error))?;
     if let Some(wanted) = &args.shard {
         shards.retain(|shard| shard.id == *wanted);
         if shards.is_empty() {
@@ -226,7 +218,7 @@ async fn find(kinesis: &SdkKinesis, shard: &Shard, at_ms: u64) -> Result<Place, 
         let mut last: Option<ShardRecord> = None;
         let is_at_end = loop {
             let page = kinesis.records(&iterator, PAGE).await?;
-            let is_tip = page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0;
+            let is_tip = is_tip(&page);
             let before = page.records.iter().take_while(|record| record.arrival_ms.is_none_or(|ms| ms < at_ms)).count();
             let is_found = before < page.records.len();
             last = page.records.into_iter().take(before).last().or(last);
@@ -249,11 +241,7 @@ async fn find(kinesis: &SdkKinesis, shard: &Shard, at_ms: u64) -> Result<Place, 
 
 /// The last user record of a record.
 fn end_of(record: &ShardRecord) -> Result<RecordNumber, KinesisError> {
-    let users = match unpack(&record.data) {
-        Contents::Aggregated(users) => users.len() as u64,
-        Contents::Plain | Contents::Malformed(_) => 1,
-    };
-    RecordNumber::parse(&record.sequence_number, users.saturating_sub(1))
+    RecordNumber::parse(&record.sequence_number, user_records(record).saturating_sub(1))
         .ok_or_else(|| KinesisError::Unavailable(format!("{:?} is no sequence number", record.sequence_number)))
 }
 

@@ -161,11 +161,9 @@ impl DynamoDbLeaseStore {
 
     /// A row, wherever it is.
     pub(super) async fn read(&self, table: Table, key: &str) -> Result<Option<Row>, StoreError> {
-        if table == Table::Coordinator && key == LEADER && matches!(self.layout().await?, Layout::Apart { .. }) {
+        if table == Table::Coordinator && key == LEADER {
             // The lock moves when the move is complete; whoever looks at it has to know.
             self.look().await?;
-        }
-        if table == Table::Coordinator && key == LEADER {
             let place = self.written(table).await?;
             return self.read_place(&place, key).await;
         }
