@@ -1,8 +1,15 @@
 """What every script here asks of the machine."""
 
+import json
+import os
 import pathlib
+import re
 import socket
+import subprocess
 import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LISTENING = re.compile(r"^rheos listening on (http://\S+)(?: and (https://\S+))?")
 
 # Records that are read over and over: enough to be data rather than a cache line, few enough for the slowest peer to take.
 FILL = 50_000
@@ -38,3 +45,32 @@ def memory_kib(pid, name):
 
 def memory_mib(pid, name):
     return (memory_kib(pid, name) or 0) / 1024
+
+
+def build_with_example(example):
+    """The folder with the release build of Rheos and, in `examples`, of an example of rheos-client."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    say(f"building Rheos and the example {example} (release)")
+    cargo = ["cargo", "build", "--release", "--target-dir", str(target), "--package", "rheos", "--package", "rheos-client"]
+    subprocess.run([*cargo, "--bin", "rheos", "--example", example], cwd=ROOT, check=True)
+    return target / "release"
+
+
+class Server:
+    """A Rheos with nothing in it, and what the programs of its users have in their environment."""
+
+    def __init__(self, rheos, data, *flags, runner=()):
+        command = [*runner, str(rheos), "serve", "--listen", "127.0.0.1:0", "--data-dir", str(data), *flags]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        first = self.process.stdout.readline()
+        found = LISTENING.search(first) or sys.exit(f"Rheos does not start: {first}")
+        self.plain, self.tls = found.groups()
+        stored = json.loads((data / "root-credentials.json").read_text())
+        self.environment = dict(
+            os.environ, AWS_ENDPOINT_URL=self.plain, AWS_REGION="us-east-1", AWS_EC2_METADATA_DISABLED="true",
+            AWS_ACCESS_KEY_ID=stored["access_key_id"], AWS_SECRET_ACCESS_KEY=stored["secret_access_key"],
+        )
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()

@@ -110,6 +110,13 @@ class Event:
     shard: str = ""
     rest: tuple = ()
 
+    @classmethod
+    def of(cls, words):
+        """From the words of a line."""
+        worker, at_ns, kind, *more = words
+        stream, shard, *rest = more + [""] * max(0, 2 - len(more))
+        return cls(worker, int(at_ns), kind, stream, shard, tuple(rest))
+
     @property
     def position(self):
         """Of a record: sequence and sub-sequence number."""
@@ -160,9 +167,8 @@ class Host:
         self.jvm = Jvm(program, version, "compat.Worker", log, self.heard)
 
     def heard(self, words):
-        worker, at_ns, kind, *more = words
-        stream, shard, *rest = more + [""] * max(0, 2 - len(more))
-        self.workers[worker].heard(Event(worker, int(at_ns), kind, stream, shard, tuple(rest)))
+        event = Event.of(words)
+        self.workers[event.worker].heard(event)
 
     def start(self, name, endpoint, stream, application, **settings):
         """Starts a worker. Names are for once in a process."""

@@ -8,7 +8,6 @@ import sys
 import tarfile
 import time
 
-import boto3
 import pytest
 
 import table
@@ -122,19 +121,8 @@ class Application:
             self.daemon.wait()
 
 
-def dynamodb(server):
-    access_key_id, secret = server.key
-    return boto3.session.Session().client(
-        "dynamodb",
-        endpoint_url=server.endpoint,
-        region_name=REGION,
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret,
-    )
-
-
 def leases(server, name):
-    return {row["leaseKey"]["S"]: row for row in dynamodb(server).scan(TableName=name)["Items"]}
+    return {row["leaseKey"]["S"]: row for row in server.boto3("dynamodb").scan(TableName=name)["Items"]}
 
 
 def rheos(server, *words):

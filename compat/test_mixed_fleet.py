@@ -64,13 +64,8 @@ class Rust:
 
     @property
     def events(self):
-        found = []
         # What was cut by a process's death was not told.
-        for line in self.out.read_text().split("\n")[:-1]:
-            worker, at_ns, kind, *more = line.split("\t")
-            stream, shard, *rest = more + [""] * max(0, 2 - len(more))
-            found.append(Event(worker, int(at_ns), kind, stream, shard, tuple(rest)))
-        return found
+        return [Event.of(line.split("\t")) for line in self.out.read_text().split("\n")[:-1]]
 
     def records(self):
         return [event for event in self.events if event.kind == "record"]

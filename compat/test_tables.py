@@ -3,9 +3,7 @@
 import concurrent.futures
 import threading
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from harness import REGION, Server
@@ -13,15 +11,7 @@ from harness import REGION, Server
 
 def dynamodb(server, **config):
     """A boto3 client: nothing but the endpoint, the key and the region differs from AWS."""
-    access_key_id, secret = server.key
-    return boto3.session.Session().client(
-        "dynamodb",
-        endpoint_url=server.endpoint,
-        region_name=REGION,
-        aws_access_key_id=access_key_id,
-        aws_secret_access_key=secret,
-        config=Config(max_pool_connections=64, **config),
-    )
+    return server.boto3("dynamodb", max_pool_connections=64, **config)
 
 
 @pytest.fixture(scope="module")
