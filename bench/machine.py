@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 LISTENING = re.compile(r"^rheos listening on (http://\S+)(?: and (https://\S+))?")
 
 # Records that are read over and over: enough to be data rather than a cache line, few enough for the slowest peer to take.
@@ -47,13 +48,24 @@ def memory_mib(pid, name):
     return (memory_kib(pid, name) or 0) / 1024
 
 
+def processor_seconds(pid):
+    """What a process without its children has taken of the processor so far."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+
+def build(*more):
+    """The folder with the release build of Rheos, and of what else cargo is asked for."""
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
+    say(f"building Rheos {' '.join(more)} (release)")
+    cargo = ["cargo", "build", "--release", "--target-dir", str(target), "--package", "rheos", "--bin", "rheos"]
+    subprocess.run([*cargo, *more], cwd=ROOT, check=True)
+    return target / "release"
+
+
 def build_with_example(example):
     """The folder with the release build of Rheos and, in `examples`, of an example of rheos-client."""
-    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target")).resolve()
-    say(f"building Rheos and the example {example} (release)")
-    cargo = ["cargo", "build", "--release", "--target-dir", str(target), "--package", "rheos", "--package", "rheos-client"]
-    subprocess.run([*cargo, "--bin", "rheos", "--example", example], cwd=ROOT, check=True)
-    return target / "release"
+    return build("--package", "rheos-client", "--example", example)
 
 
 class Server:
