@@ -5,6 +5,7 @@
 //! * [`aggregation`]: many user records in one record of Kinesis, in the format of the KPL
 //! * [`consumer`]: workers that share the shards of a stream among them
 //! * [`lease`]: the table by which they share, which is that of the KCL
+//! * [`multilang`]: what the KCL's daemon for other languages speaks with their programs, and the file that it is set up by
 //!
 //! Nothing here knows how Rheos stores or serves: what it knows of a server is the API.
 
@@ -13,4 +14,5 @@ pub mod consumer;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod lease;
+pub mod multilang;
 pub mod producer;

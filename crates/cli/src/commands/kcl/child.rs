@@ -11,15 +11,15 @@ use std::time::Duration;
 use rheos_client::consumer::{
     Batch, CheckpointError, Checkpointer, Initialization, ProcessorError, RecordProcessor, StartOver,
 };
+use rheos_client::multilang::protocol::{self, Refusal, Said};
+use rheos_client::multilang::{Heard, Lines};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::time::timeout;
 
-use super::protocol::{self, Refusal, Said};
-
 /// A line of a program is at most so long; what is longer is no message.
-const MAX_LINE_BYTES: u64 = 1 << 20;
+const MAX_LINE_BYTES: usize = 1 << 20;
 /// So many messages of a program may wait while it is being written to.
 const MAX_WAITING: usize = 1_000;
 /// A program that was told that nothing more comes has so long to end.
@@ -42,6 +42,7 @@ struct Process {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
+    lines: Lines,
     waiting: VecDeque<Said>,
 }
 
@@ -76,7 +77,8 @@ impl Program {
             return Err(format!("{program} has no pipes"));
         };
         tracing::info!("shard {}: started {program} as process {}", self.shard, child.id().unwrap_or(0));
-        Ok(Process { child, stdin, stdout: BufReader::new(stdout), waiting: VecDeque::new() })
+        let lines = Lines::new(MAX_LINE_BYTES);
+        Ok(Process { child, stdin, stdout: BufReader::new(stdout), lines, waiting: VecDeque::new() })
     }
 
     /// Tells the program something and waits until it has done it. A failure ends the program.
@@ -143,7 +145,7 @@ impl Process {
         loop {
             let said = match self.waiting.pop_front() {
                 Some(said) => said,
-                None => self.said(shard).await?,
+                None => next(&mut self.stdout, &mut self.lines, shard).await?,
             };
             match said {
                 Said::Status { response_for } if response_for == action => return Ok(()),
@@ -177,21 +179,19 @@ impl Process {
     /// Writes a message, and reads meanwhile what the program says: it may not read on before that is read.
     async fn write(&mut self, shard: &str, message: &Value) -> Result<(), Useless> {
         let line = format!("{message}\n");
-        let (stdin, stdout, waiting) = (&mut self.stdin, &mut self.stdout, &mut self.waiting);
+        let (stdin, stdout, lines, waiting) = (&mut self.stdin, &mut self.stdout, &mut self.lines, &mut self.waiting);
         let write = async {
             stdin.write_all(line.as_bytes()).await?;
             stdin.flush().await
         };
         tokio::pin!(write);
-        let mut begun = Vec::new();
         loop {
             tokio::select! {
                 biased;
                 written = &mut write => {
-                    written.map_err(|error| Useless::Gone(format!("the program cannot be written to: {error}")))?;
-                    break;
+                    return written.map_err(|error| Useless::Gone(format!("the program cannot be written to: {error}")));
                 }
-                said = next(stdout, &mut begun, shard) => {
+                said = next(stdout, lines, shard) => {
                     waiting.push_back(said?);
                     if waiting.len() > MAX_WAITING {
                         return Err(Useless::Wrong("the program talks without listening".to_owned()));
@@ -199,31 +199,22 @@ impl Process {
                 }
             }
         }
-        if !begun.is_empty() {
-            waiting.push_back(next(stdout, &mut begun, shard).await?);
-        }
-        Ok(())
-    }
-
-    async fn said(&mut self, shard: &str) -> Result<Said, Useless> {
-        next(&mut self.stdout, &mut Vec::new(), shard).await
     }
 }
 
-/// The next message. Other lines go to the log. What was read of a line stays in `line` if this is dropped while it waits.
-async fn next(stdout: &mut BufReader<ChildStdout>, line: &mut Vec<u8>, shard: &str) -> Result<Said, Useless> {
+/// The next message. Other lines go to the log. Nothing is lost if this is dropped while it waits.
+async fn next(stdout: &mut BufReader<ChildStdout>, lines: &mut Lines, shard: &str) -> Result<Said, Useless> {
     loop {
-        let room = MAX_LINE_BYTES.saturating_sub(line.len() as u64);
-        let read = (&mut *stdout).take(room).read_until(b'\n', line).await;
+        let read = stdout.fill_buf().await;
         let read = read.map_err(|error| Useless::Gone(format!("the program cannot be read from: {error}")))?;
-        if read == 0 && room > 0 {
-            return Err(Useless::Gone("the program has ended".to_owned()));
-        }
-        let text = std::mem::take(line);
-        match protocol::parse(&text) {
-            Some(said) => return Ok(said),
-            None if text.trim_ascii().is_empty() => {}
-            None => tracing::info!("shard {shard}: {}", String::from_utf8_lossy(text.trim_ascii_end())),
+        let has_ended = read.is_empty();
+        let (taken, heard) = if has_ended { (0, lines.end()) } else { lines.take(read) };
+        stdout.consume(taken);
+        match heard {
+            Some(Heard::Message(said)) => return Ok(said),
+            Some(Heard::Print(text)) => tracing::info!("shard {shard}: {text}"),
+            None if has_ended => return Err(Useless::Gone("the program has ended".to_owned())),
+            None => {}
         }
     }
 }

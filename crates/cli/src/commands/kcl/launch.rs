@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rheos_client::multilang::properties;
+
 use crate::edge;
 use crate::failure::{Failure, Outcome};
 
@@ -71,9 +73,7 @@ impl Launch {
 
 fn text(path: &Path) -> Outcome<String> {
     let bytes = edge::read(path).map_err(|error| Failure::io(path.display(), &error))?;
-    // Java reads Latin-1 unless told otherwise; people write UTF-8.
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|error| error.into_bytes().iter().map(|byte| char::from(*byte)).collect()))
+    Ok(properties::text(bytes))
 }
 
 #[cfg(test)]

@@ -2,9 +2,6 @@
 
 mod child;
 mod launch;
-mod properties;
-mod protocol;
-mod settings;
 
 #[cfg(test)]
 mod tests;
@@ -14,12 +11,12 @@ use std::sync::Arc;
 use aws_config::{BehaviorVersion, Region};
 use rheos_client::consumer::{DeadLetterStream, DeadLetters, Environment, SdkKinesis, Worker};
 use rheos_client::lease::DynamoDbLeaseStore;
+use rheos_client::multilang::{Settings, properties};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use self::child::{Program, Programs};
 use self::launch::Launch;
-use self::settings::Settings;
 use crate::edge;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
@@ -27,8 +24,8 @@ use crate::output::Output;
 /// Runs the daemon until it is told to stop by SIGTERM or Ctrl-C.
 pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
     let text = Launch::parse(arguments)?.read()?;
-    let properties = properties::parse(&text).map_err(Failure::new)?;
-    let settings = Settings::new(&properties, random_name)?;
+    let properties = properties::parse(&text).map_err(|error| Failure::new(error.to_string()))?;
+    let settings = Settings::new(&properties, random_name).map_err(|error| Failure::new(error.to_string()))?;
     let filter = EnvFilter::builder().parse_lossy(edge::env("RHEOS_LOG").unwrap_or_else(|| "info".to_owned()));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

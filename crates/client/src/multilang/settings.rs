@@ -1,30 +1,60 @@
 //! What the properties of the Java daemon mean here.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rheos_client::consumer::{Config, InitialPosition, Poison, Retrieval};
+use crate::consumer::{Config, InitialPosition, Poison, Retrieval};
 
-use crate::failure::{Failure, Outcome};
+/// What is wrong with the properties.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A key that everybody has to say.
+    #[error("the properties file says no {0}")]
+    Missing(&'static str),
+    /// A value that cannot be.
+    #[error("{key} in the properties file: {why}")]
+    Wrong {
+        /// The key.
+        key: &'static str,
+        /// What the value is not.
+        why: String,
+    },
+}
 
 /// Everything that a properties file says, as far as it concerns this daemon.
 #[derive(Debug)]
-pub(super) struct Settings {
-    pub(super) config: Config,
+pub struct Settings {
+    /// How the worker behaves.
+    pub config: Config,
     /// The program of a shard, and its arguments.
-    pub(super) command: Vec<String>,
-    pub(super) table: String,
-    pub(super) consumer: String,
-    pub(super) region: Option<String>,
-    pub(super) kinesis_endpoint: Option<String>,
-    pub(super) dynamodb_endpoint: Option<String>,
-    pub(super) dead_letter_stream: Option<String>,
+    pub command: Vec<String>,
+    /// The lease table.
+    pub table: String,
+    /// The name of the registered consumer.
+    pub consumer: String,
+    /// Where the stream is, if not where the environment says.
+    pub region: Option<String>,
+    /// Where Kinesis answers, if not where it does by itself.
+    pub kinesis_endpoint: Option<String>,
+    /// Where DynamoDB answers, if not where it does by itself.
+    pub dynamodb_endpoint: Option<String>,
+    /// Where records go that cannot be processed.
+    pub dead_letter_stream: Option<String>,
     /// The second half of the way from three lease tables to one.
-    pub(super) migrates: bool,
+    pub migrates: bool,
     /// A program that does not answer for so long is ended.
-    pub(super) timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
 }
+
+/// Nothing waits longer than a year.
+const YEAR_MS: u64 = 365 * 24 * 3_600_000;
+/// What a wait may be that comes again and again.
+const MS: RangeInclusive<u64> = 1..=YEAR_MS;
+/// The last second of the year 9999, after which nobody can say a time to Kinesis.
+const LATEST_S: u64 = 253_402_300_799;
 
 /// Polling is meant where one of these is said and nothing about the way of retrieval.
 const POLLING_KEYS: [&str; 5] = [
@@ -36,8 +66,15 @@ const POLLING_KEYS: [&str; 5] = [
 ];
 
 impl Settings {
-    /// What these properties say. Keys that this daemon has no use for are ignored, as Java ignores those that it does not know.
-    pub(super) fn new(properties: &BTreeMap<String, String>, random_worker: impl FnOnce() -> String) -> Outcome<Self> {
+    /// What these properties say. Keys that this daemon has no use for are ignored, as Java ignores those that it does not know. A worker without a
+    /// name gets one from `random_worker`.
+    ///
+    /// # Errors
+    /// A key that is missing, or has a value that makes no sense.
+    pub fn new(
+        properties: &BTreeMap<String, String>,
+        random_worker: impl FnOnce() -> String,
+    ) -> Result<Self, SettingsError> {
         let keys = Keys(properties);
         let command: Vec<String> = keys.required("executableName")?.split_whitespace().map(str::to_owned).collect();
         let application = keys.required("applicationName")?.to_owned();
@@ -51,18 +88,18 @@ impl Settings {
         let mut config = Config::new(&application, &stream, worker);
         config.start = keys.start()?;
         config.retrieval = keys.retrieval()?;
-        if let Some(failover_ms) = keys.number("failoverTimeMillis")? {
+        if let Some(failover_ms) = keys.number("failoverTimeMillis", MS)? {
             config.failover_ms = failover_ms;
             config.leader_lock_ms = 3 * failover_ms;
             config.assignment_interval_ms = 2 * failover_ms;
         }
         // The default of Java.
         config.idle_ms = 1_500;
-        let set = |place: &mut u64, key| -> Outcome {
-            *place = keys.number(key)?.unwrap_or(*place);
+        config.idle_ms = keys.number("idleTimeBetweenReadsInMillis", 0..=YEAR_MS)?.unwrap_or(config.idle_ms);
+        let set = |place: &mut u64, key| -> Result<(), SettingsError> {
+            *place = keys.number(key, MS)?.unwrap_or(*place);
             Ok(())
         };
-        set(&mut config.idle_ms, "idleTimeBetweenReadsInMillis")?;
         set(&mut config.assignment_interval_ms, "leaseAssignmentIntervalMillis")?;
         set(&mut config.shard_sync_interval_ms, "shardSyncIntervalMillis")?;
         set(&mut config.parent_poll_ms, "parentShardPollIntervalMillis")?;
@@ -70,14 +107,15 @@ impl Settings {
         set(&mut config.metrics_interval_ms, "workerMetricsReporterFreqInMillis")?;
         set(&mut config.retry.backoff_ms, "taskBackoffTimeMillis")?;
         // Java's default is no grace at all, and every stop of a worker costs duplicates.
-        if let Some(grace_ms) = keys.number("shutdownGraceMillis")?.filter(|grace_ms| *grace_ms > 0) {
+        if let Some(grace_ms) = keys.number("shutdownGraceMillis", 0..=YEAR_MS)?.filter(|grace_ms| *grace_ms > 0) {
             config.shutdown_grace_ms = grace_ms;
         }
-        config.max_records = keys.number("maxRecords")?.unwrap_or(config.max_records);
-        config.max_leases = keys.number("maxLeasesForWorker")?.unwrap_or(config.max_leases);
-        config.max_leases_to_steal = keys.number("maxLeasesToStealAtOneTime")?.unwrap_or(config.max_leases_to_steal);
-        config.call_for_empty_batches = keys.number("callProcessRecordsEvenForEmptyRecordList")?.unwrap_or(false);
-        config.retry.attempts = keys.number("rheos.attempts")?.unwrap_or(config.retry.attempts);
+        config.max_records = keys.number("maxRecords", 1..=10_000)?.unwrap_or(config.max_records);
+        config.max_leases = keys.number("maxLeasesForWorker", 1..=usize::MAX)?.unwrap_or(config.max_leases);
+        config.max_leases_to_steal =
+            keys.number("maxLeasesToStealAtOneTime", 1..=usize::MAX)?.unwrap_or(config.max_leases_to_steal);
+        config.call_for_empty_batches = keys.is_set("callProcessRecordsEvenForEmptyRecordList")?;
+        config.retry.attempts = keys.number("rheos.attempts", 1..=u32::MAX)?.unwrap_or(config.retry.attempts);
         let dead_letter_stream = keys.get("rheos.deadLetterStream").map(str::to_owned);
         config.poison = match (keys.get("rheos.poison"), &dead_letter_stream) {
             (None, None) | (Some("stop"), _) => Poison::Stop,
@@ -88,7 +126,7 @@ impl Settings {
                 return Err(wrong("rheos.poison", format!("`{other}` is not stop, skip or dead-letter")));
             }
         };
-        let seconds: Option<u64> = keys.number("timeoutInSeconds")?;
+        let seconds = keys.number("timeoutInSeconds", 1..=YEAR_MS / 1000)?;
         Ok(Self {
             config,
             command,
@@ -98,7 +136,7 @@ impl Settings {
             kinesis_endpoint: keys.either("kinesisEndpoint", "kinesisClient.endpointOverride"),
             dynamodb_endpoint: keys.either("dynamoDBEndpoint", "dynamoDbClient.endpointOverride"),
             dead_letter_stream,
-            migrates: keys.number("migrateAllEntitiesToLeaseTable")?.unwrap_or(false),
+            migrates: keys.is_set("migrateAllEntitiesToLeaseTable")?,
             timeout: seconds.map(Duration::from_secs),
         })
     }
@@ -115,18 +153,32 @@ impl<'a> Keys<'a> {
         self.get(one).or_else(|| self.get(another)).map(str::to_owned)
     }
 
-    fn required(&self, key: &str) -> Outcome<&'a str> {
-        self.get(key).ok_or_else(|| Failure::new(format!("the properties file says no {key}")))
+    fn required(&self, key: &'static str) -> Result<&'a str, SettingsError> {
+        self.get(key).ok_or(SettingsError::Missing(key))
     }
 
-    fn number<T: FromStr>(&self, key: &str) -> Outcome<Option<T>> {
+    fn number<T>(&self, key: &'static str, range: RangeInclusive<T>) -> Result<Option<T>, SettingsError>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
         let Some(text) = self.get(key) else { return Ok(None) };
-        text.parse().map(Some).map_err(|_| wrong(key, format!("`{text}` is not what belongs there")))
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        let why = || format!("`{text}` is no number from {} to {}", range.start(), range.end());
+        number.map(Some).ok_or_else(|| wrong(key, why()))
     }
 
-    fn start(&self) -> Outcome<InitialPosition> {
-        if let Some(seconds) = self.number::<u64>("initialPositionInStreamExtended")? {
-            return Ok(InitialPosition::AtTimestamp(seconds.saturating_mul(1000)));
+    fn is_set(&self, key: &'static str) -> Result<bool, SettingsError> {
+        match self.get(key) {
+            None => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
+            Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
+            Some(other) => Err(wrong(key, format!("`{other}` is not true or false"))),
+        }
+    }
+
+    fn start(&self) -> Result<InitialPosition, SettingsError> {
+        if let Some(seconds) = self.number("initialPositionInStreamExtended", 0..=LATEST_S)? {
+            return Ok(InitialPosition::AtTimestamp(seconds * 1000));
         }
         match self.get("initialPositionInStream").unwrap_or("LATEST") {
             text if text.eq_ignore_ascii_case("LATEST") => Ok(InitialPosition::Latest),
@@ -135,7 +187,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    fn retrieval(&self) -> Outcome<Retrieval> {
+    fn retrieval(&self) -> Result<Retrieval, SettingsError> {
         let polls = POLLING_KEYS.iter().any(|key| self.get(key).is_some());
         match self.get("retrievalMode").unwrap_or("DEFAULT").to_ascii_uppercase().as_str() {
             "POLLING" => Ok(Retrieval::Polling),
@@ -146,12 +198,12 @@ impl<'a> Keys<'a> {
     }
 }
 
-fn wrong(key: &str, why: impl std::fmt::Display) -> Failure {
-    Failure::new(format!("{key} in the properties file: {why}"))
+fn wrong(key: &'static str, why: impl Into<String>) -> SettingsError {
+    SettingsError::Wrong { key, why: why.into() }
 }
 
 /// `arn:aws:kinesis:REGION:ACCOUNT:stream/NAME`
-fn stream_of_arn(arn: &str) -> Outcome<(String, Option<String>)> {
+fn stream_of_arn(arn: &str) -> Result<(String, Option<String>), SettingsError> {
     let parts: Vec<&str> = arn.split(':').collect();
     match parts[..] {
         ["arn", _, "kinesis", region, _, resource]
@@ -167,7 +219,7 @@ fn stream_of_arn(arn: &str) -> Outcome<(String, Option<String>)> {
 mod tests {
     use super::*;
 
-    fn settings(text: &str) -> Outcome<Settings> {
+    fn settings(text: &str) -> Result<Settings, SettingsError> {
         Settings::new(&super::super::properties::parse(text).unwrap(), || "drawn".to_owned())
     }
 
@@ -202,12 +254,17 @@ mod tests {
             ("executableName=a\nstreamName=c", "applicationName"),
             ("executableName=a\napplicationName=b", "streamName"),
             (&format!("{whole}maxRecords=many"), "maxRecords"),
+            (&format!("{whole}maxRecords=10001"), "from 1 to 10000"),
+            (&format!("{whole}failoverTimeMillis={}", u64::MAX), "failoverTimeMillis"),
+            (&format!("{whole}leaseAssignmentIntervalMillis=0"), "leaseAssignmentIntervalMillis"),
+            (&format!("{whole}rheos.attempts=0"), "rheos.attempts"),
+            (&format!("{whole}migrateAllEntitiesToLeaseTable=yes"), "true or false"),
             (&format!("{whole}initialPositionInStream=NOW"), "NOW"),
             (&format!("{whole}retrievalMode=PUSH"), "PUSH"),
             (&format!("{whole}rheos.poison=dead-letter"), "rheos.deadLetterStream"),
             (&format!("{whole}streamArn=x"), "streamArn"),
         ] {
-            assert!(settings(text).unwrap_err().message.contains(name), "{text}");
+            assert!(settings(text).unwrap_err().to_string().contains(name), "{text}");
         }
     }
 }

@@ -1,37 +1,71 @@
 //! The messages between the daemon and the program of a shard: lines of JSON.
 
-use rheos_client::consumer::{Batch, CheckpointError, Initialization};
-use rheos_client::lease::RecordNumber;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use crate::consumer::{Batch, CheckpointError, Initialization};
+use crate::lease::RecordNumber;
+
 /// What a program says.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "action", rename_all = "camelCase")]
-pub(super) enum Said {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
     /// Write down how far it has come.
-    #[serde(rename_all = "camelCase")]
     Checkpoint {
         /// None: everything that it was given.
-        #[serde(default, alias = "checkpoint")]
         sequence_number: Option<String>,
-        #[serde(default)]
+        /// None: the first user record with the sequence number.
         sub_sequence_number: Option<u64>,
     },
     /// It has done what it was told.
-    #[serde(rename_all = "camelCase")]
     Status {
         /// What that was.
         response_for: String,
     },
 }
 
-/// What a line says. None: it is no message; programs print whatever they like.
-pub(super) fn parse(line: &[u8]) -> Option<Said> {
-    serde_json::from_slice(line).ok()
+/// All members that any message of a program has.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Message<'a> {
+    action: String,
+    response_for: Option<String>,
+    #[serde(borrow, alias = "checkpoint")]
+    sequence_number: Option<&'a RawValue>,
+    #[serde(borrow)]
+    sub_sequence_number: Option<&'a RawValue>,
 }
 
-pub(super) fn initialize(start: &Initialization) -> Value {
+/// What a line says. None: it is no message; programs print whatever they like.
+#[must_use]
+pub fn parse(line: &[u8]) -> Option<Said> {
+    let message: Message<'_> = serde_json::from_slice(line).ok()?;
+    match message.action.as_str() {
+        "checkpoint" => Some(Said::Checkpoint {
+            sequence_number: text(message.sequence_number)?,
+            sub_sequence_number: match text(message.sub_sequence_number)? {
+                None => None,
+                Some(digits) => Some(digits.parse().ok()?),
+            },
+        }),
+        "status" => Some(Said::Status { response_for: message.response_for? }),
+        _ => None,
+    }
+}
+
+/// A text, or the digits of a number: to Java they are the same, and programs say either. The outer None: it is neither.
+fn text(value: Option<&RawValue>) -> Option<Option<String>> {
+    let Some(value) = value.map(RawValue::get) else { return Some(None) };
+    match value.as_bytes().first()? {
+        b'"' => serde_json::from_str(value).ok().map(Some),
+        b'-' | b'0'..=b'9' => Some(Some(value.to_owned())),
+        _ => None,
+    }
+}
+
+/// The first message to a program.
+#[must_use]
+pub fn initialize(start: &Initialization) -> Value {
     json!({
         "action": "initialize",
         "shardId": start.shard,
@@ -40,7 +74,9 @@ pub(super) fn initialize(start: &Initialization) -> Value {
     })
 }
 
-pub(super) fn process_records(batch: &Batch<'_>) -> Value {
+/// Records for a program.
+#[must_use]
+pub fn process_records(batch: &Batch<'_>) -> Value {
     let records = batch.records.iter().map(|record| {
         json!({
             "action": "record",
@@ -59,7 +95,8 @@ pub(super) fn process_records(batch: &Batch<'_>) -> Value {
 }
 
 /// The answer to a checkpoint.
-pub(super) fn checkpointed(sequence_number: Option<&str>, sub: Option<u64>, refusal: Option<&Refusal>) -> Value {
+#[must_use]
+pub fn checkpointed(sequence_number: Option<&str>, sub: Option<u64>, refusal: Option<&Refusal>) -> Value {
     json!({
         "action": "checkpoint",
         "sequenceNumber": sequence_number,
@@ -69,16 +106,18 @@ pub(super) fn checkpointed(sequence_number: Option<&str>, sub: Option<u64>, refu
 }
 
 /// The record that a checkpoint names, if it names one.
-pub(super) fn record_number(sequence_number: &str, sub: Option<u64>) -> Option<RecordNumber> {
+#[must_use]
+pub fn record_number(sequence_number: &str, sub: Option<u64>) -> Option<RecordNumber> {
     RecordNumber::parse(sequence_number, sub.unwrap_or(0))
 }
 
 /// Why a checkpoint that a program asked for was not written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refusal {
+pub enum Refusal {
     /// It names no record.
     #[error("that is no sequence number")]
     NoNumber,
+    /// It cannot be written down now.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
@@ -112,6 +151,12 @@ mod tests {
             (r#"{"action":"checkpoint","sequenceNumber":"7"}"#, Some(checkpoint(Some("7"), None))),
             (r#"{"action":"checkpoint","sequenceNumber":null,"subSequenceNumber":null}"#, Some(checkpoint(None, None))),
             (r#"{"action":"checkpoint"}"#, Some(checkpoint(None, None))),
+            (
+                r#"{"action":"checkpoint","sequenceNumber":49590338271490256608559692538361571095921575989136588898,"subSequenceNumber":"3"}"#,
+                Some(checkpoint(Some("49590338271490256608559692538361571095921575989136588898"), Some(3))),
+            ),
+            (r#"{"action":"checkpoint","sequenceNumber":{"of":"7"}}"#, None),
+            (r#"{"action":"checkpoint","sequenceNumber":"7","subSequenceNumber":-1}"#, None),
             (
                 r#"{"responseFor": "processRecords", "action": "status"}"#,
                 Some(Said::Status { response_for: "processRecords".to_owned() }),
