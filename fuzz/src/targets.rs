@@ -243,4 +243,20 @@ pub const TARGETS: &[Target] = &[
         longest_bytes: 2 << 10,
         bytes_per_byte: 100,
     },
+    Target {
+        name: "kcl_program",
+        about: "what a program says to the multi-language daemon",
+        decode: client::program,
+        seeds: client::program_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 200,
+    },
+    Target {
+        name: "kcl_properties",
+        about: "the properties file of the multi-language daemon",
+        decode: client::daemon_properties,
+        seeds: client::daemon_properties_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 500,
+    },
 ];

@@ -1,9 +1,13 @@
 //! Entry points for the fuzz targets of `fuzz/`.
 
+mod multilang;
+
 use md5::{Digest, Md5};
 
 use crate::aggregation::{Contents, MAGIC, Packer, UserRecord, unpack};
 use crate::consumer::{DeadLetter, DeadLetterEntry, Record};
+
+pub use multilang::{daemon_properties, daemon_properties_seeds, program, program_seeds};
 
 /// Aggregated records: the bytes as they are, and as a message whose digest is right.
 pub fn aggregation(input: &[u8]) {
