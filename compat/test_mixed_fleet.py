@@ -108,22 +108,31 @@ class Fleet:
             self.written.add(text)
             number += 1
 
-    def java(self, name):
+    def java(self, name, **settings):
         self.hosts[name] = Host(NEWEST, self.directory / f"{name}.log")
-        self.workers[name] = self.hosts[name].start(name, self.server.endpoint, "words", "mixed")
+        self.workers[name] = self.hosts[name].start(name, self.server.endpoint, "words", "mixed", **settings)
 
     def rust(self, name):
         self.workers[name] = Rust(name, self.directory, self.server.endpoint, "words", "mixed")
 
+    def measures(self, name):
+        """What a worker says of its processors: the figures, and how much of them it may use."""
+        row = next((row for row in self.rows() if row["leaseKey"]["S"] == name), {})
+        figures = [row.get(part, {"M": {}})["M"].get("C", {"L": []})["L"] for part in ("sts", "opr")]
+        return tuple([float(figure["N"]) for figure in each] for each in figures)
+
     def kill(self, name):
         (self.hosts.get(name) or self.workers[name]).kill()
 
+    def rows(self):
+        try:
+            return self.tables.scan(TableName="mixed", ConsistentRead=True)["Items"]
+        except self.tables.exceptions.ResourceNotFoundException:
+            return []
+
     def leases(self):
         """How many shards each worker processes, and what the leader's row says."""
-        try:
-            rows = self.tables.scan(TableName="mixed", ConsistentRead=True)["Items"]
-        except self.tables.exceptions.ResourceNotFoundException:
-            return Counter(), None
+        rows = self.rows()
         leases = [row for row in rows if row.get("entityType", {"S": "LEASE"})["S"] == "LEASE"]
         owners = [(row.get("checkpointOwner") or row.get("leaseOwner") or {"S": "nobody"})["S"] for row in leases]
         leader = [row["ownerName"]["S"] for row in rows if row["leaseKey"]["S"] == "Leader"]
@@ -155,6 +164,15 @@ class Fleet:
     def end(self):
         self.stopped.set()
         self.trickle.join()
+
+    def close(self):
+        self.end()
+        for host in self.hosts.values():
+            host.kill()
+        for worker in self.workers.values():
+            if isinstance(worker, Rust) and worker.process.poll() is None:
+                worker.kill()
+        self.server.stop()
 
 
 def handed_over(fleet, old, new):
@@ -201,10 +219,30 @@ def test_java_and_rust_share_an_application(tmp_path):
         again = application.check(fleet.kinesis, "words", application.contents(server, "words"), list(fleet.workers.values()))
         print(f"{len(fleet.written)} records, {again} came again")
     finally:
-        fleet.end()
-        for host in fleet.hosts.values():
-            host.kill()
-        for worker in fleet.workers.values():
-            if isinstance(worker, Rust) and worker.process.poll() is None:
-                worker.kill()
-        server.stop()
+        fleet.close()
+
+
+def test_a_rust_worker_measures_its_processors_where_the_others_do(tmp_path):
+    """The leader is one for Java: what it takes of the rows its log says."""
+    fleet = Fleet(serve(tmp_path, "--limits", "open", "--transition-ms", "20"), tmp_path)
+    try:
+        fleet.java("java-1", **{"lease.workerUtilizationAwareAssignmentConfig.workerMetricList": "linux.LinuxCpuWorkerMetric"})
+        fleet.until(lambda: fleet.measures("java-1")[0], "figures of Java")
+        fleet.until(lambda: fleet.leases()[1] == "java-1", "a leader")
+        fleet.rust("rust-1")
+        fleet.until(lambda: len(fleet.measures("rust-1")[0]) >= 2, "figures of Rust")
+        figures, limits = fleet.measures("rust-1")
+        assert all(0 <= figure <= 100 for figure in figures) and limits == [100] == fleet.measures("java-1")[1], (figures, limits)
+        log, begun = fleet.hosts["java-1"].jvm.log, len(fleet.hosts["java-1"].jvm.log.read_text())
+
+        def taken():
+            lines = log.read_text()[begun:].splitlines()
+            return {line.rpartition(": ")[2] for line in lines if "Total active WorkerMetricStats (excluding failing)" in line}
+
+        fleet.until(lambda: "2" in taken(), "both workers among those that the leader counts")
+        assert "invalid entries: [rust-1]" not in log.read_text()
+        # Without the others it says nothing of the kind any more.
+        fleet.kill("java-1")
+        fleet.until(lambda: fleet.measures("rust-1") == ([], []), "a row without figures")
+    finally:
+        fleet.close()

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use rheos_types::{Clock, Random, SystemClock, SystemRandom};
 
+use super::cpu::{Cpu, SystemCpu};
 use crate::lease::Checkpoint;
 
 /// How a worker behaves. Times are in milliseconds.
@@ -192,13 +193,15 @@ impl InitialPosition {
     }
 }
 
-/// The machine that a worker runs on: its time, its dice and what runs its tasks. Waits go by the timers of tokio.
+/// The machine that a worker runs on: its time, its dice, its processors and what runs its tasks. Waits go by the timers of tokio.
 #[derive(Clone)]
 pub struct Environment {
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// The dice.
     pub random: Arc<dyn Random>,
+    /// How busy the processors are.
+    pub cpu: Arc<dyn Cpu>,
     /// What runs tasks.
     pub spawn: Arc<dyn Spawn>,
 }
@@ -221,10 +224,15 @@ impl Spawn for TokioSpawn {
 }
 
 impl Environment {
-    /// The system's time and dice, and tokio's tasks.
+    /// The system's time, dice and processors, and tokio's tasks.
     #[must_use]
     pub fn system() -> Self {
-        Self { clock: Arc::new(SystemClock::new()), random: Arc::new(SystemRandom), spawn: Arc::new(TokioSpawn) }
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            random: Arc::new(SystemRandom),
+            cpu: Arc::new(SystemCpu),
+            spawn: Arc::new(TokioSpawn),
+        }
     }
 
     /// A number below `bound`, which is not 0.

@@ -9,15 +9,12 @@ use super::kinesis::{KinesisError, ShardFilter};
 use super::processor::ProcessorFactory;
 use super::sync::{bootstrap, missing};
 use super::worker::{Shared, Worker};
-use crate::lease::coordinator::{FleetVersion, LeaderLock, WorkerMetrics};
+use crate::lease::coordinator::{FleetVersion, LeaderLock};
 use crate::lease::{Changed, Checkpoint, Lease, LeaseError};
-
-/// Rows of workers that have said nothing for so long are removed.
-const FORGET_WORKERS_MS: u64 = 24 * 3_600_000;
 
 /// Why a duty was not done this time.
 #[derive(Debug, thiserror::Error)]
-enum DutyError {
+pub(super) enum DutyError {
     #[error(transparent)]
     Lease(#[from] LeaseError),
     #[error(transparent)]
@@ -28,7 +25,7 @@ enum DutyError {
     Slow,
 }
 
-fn report(duty: &str, outcome: Result<(), DutyError>) {
+pub(super) fn report(duty: &str, outcome: Result<(), DutyError>) {
     if let Err(error) = outcome {
         tracing::warn!("could not {duty}: {error}");
     }
@@ -38,21 +35,6 @@ impl Shared {
     /// Whether this worker does what one worker of a fleet is to do.
     fn is_in_charge(&self) -> bool {
         self.takes() || self.lock().is_some()
-    }
-
-    /// Says every now and then that it is there; a leader gives leases to nobody else.
-    pub(super) async fn keep_reporting(&self) {
-        loop {
-            let metrics = WorkerMetrics {
-                worker: self.config.worker.clone(),
-                updated_s: self.environment.clock.wall_ms() / 1000,
-                samples: BTreeMap::new(),
-                limits: BTreeMap::new(),
-            };
-            let outcome = self.table.put_worker_metrics(&metrics).await;
-            report("say that this worker is there", outcome.map_err(Into::into));
-            self.wait(self.config.metrics_interval_ms, None).await;
-        }
     }
 
     /// Leads, or watches the leader.
@@ -113,18 +95,6 @@ impl Shared {
             }
         };
         report("give up leading", outcome.await.map_err(Into::into));
-    }
-
-    /// From now on no leader gives this worker anything.
-    pub(super) async fn stop_reporting(&self) {
-        let outcome = async {
-            let metrics = self.table.list_worker_metrics().await?;
-            for mine in metrics.iter().filter(|metrics| metrics.worker == self.config.worker) {
-                self.table.delete_worker_metrics(mine).await?;
-            }
-            Ok(())
-        };
-        report("say that this worker stops", outcome.await);
     }
 
     /// Makes the leases that are missing.
@@ -236,21 +206,6 @@ impl Shared {
                     })
             }
         })
-    }
-
-    /// The workers that have said something lately, and when.
-    async fn live_workers(&self) -> Result<BTreeMap<String, u64>, DutyError> {
-        let now_ms = self.environment.clock.wall_ms();
-        let mut live = BTreeMap::new();
-        for metrics in self.table.list_worker_metrics().await? {
-            let silent_ms = now_ms.saturating_sub(metrics.updated_s * 1000);
-            if silent_ms > FORGET_WORKERS_MS {
-                self.table.delete_worker_metrics(&metrics).await?;
-            } else if silent_ms <= 2 * self.config.metrics_interval_ms && !metrics.is_failing() {
-                live.insert(metrics.worker, metrics.updated_s);
-            }
-        }
-        Ok(live)
     }
 }
 

@@ -13,6 +13,7 @@
 
 mod assignment;
 mod config;
+mod cpu;
 mod dead_letters;
 mod delivery;
 mod duties;
@@ -21,6 +22,7 @@ mod kinesis;
 mod processor;
 mod reader;
 mod records;
+mod reporting;
 #[cfg(feature = "aws")]
 mod sdk;
 mod shard;
@@ -33,6 +35,7 @@ mod fleet;
 pub use config::{
     Assignment, Balance, Config, Environment, InitialPosition, Misplaced, Poison, Retrieval, Retry, Spawn, TokioSpawn,
 };
+pub use cpu::{Cpu, CpuTime, SystemCpu};
 pub use dead_letters::{DeadLetter, DeadLetterEntry, DeadLetters, KeptLetter};
 pub use held::{State, Status};
 pub use kinesis::{

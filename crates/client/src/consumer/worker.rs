@@ -4,6 +4,7 @@
 //! comparing shards with leases, removing what is done, saying how busy it is.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -48,6 +49,8 @@ pub(super) struct Shared {
     pub(super) leads: Mutex<Option<LeaderLock>>,
     /// Whether workers of this fleet take what they need themselves.
     pub(super) takes: Mutex<bool>,
+    /// Whether other workers of this fleet say how busy their processors are.
+    fleet_reports_cpu: AtomicBool,
     pub(super) assign_now: Notify,
     pub(super) sync_now: Notify,
     pub(super) discover_now: Notify,
@@ -74,6 +77,7 @@ impl<F: ProcessorFactory> Worker<F> {
             held: Mutex::default(),
             leads: Mutex::default(),
             takes: Mutex::new(false),
+            fleet_reports_cpu: AtomicBool::new(false),
             assign_now: Notify::new(),
             sync_now: Notify::new(),
             discover_now: Notify::new(),
@@ -249,6 +253,14 @@ impl Shared {
 
     pub(super) fn set_takes(&self, takes: bool) {
         *self.takes.lock().unwrap_or_else(PoisonError::into_inner) = takes;
+    }
+
+    pub(super) fn fleet_reports_cpu(&self) -> bool {
+        self.fleet_reports_cpu.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_fleet_reports_cpu(&self, reports: bool) {
+        self.fleet_reports_cpu.store(reports, Ordering::Relaxed);
     }
 
     pub(super) fn now_ms(&self) -> u64 {

@@ -296,7 +296,7 @@ async fn workers_say_how_busy_they_are(table: &LeaseTable) {
         worker: "a".to_owned(),
         updated_s: 5,
         samples: BTreeMap::from([("C".to_owned(), vec![12.5, -1.0])]),
-        limits: BTreeMap::from([("C".to_owned(), 80.0)]),
+        limits: BTreeMap::from([("C".to_owned(), 80)]),
     };
     let idle =
         WorkerMetrics { worker: "b".to_owned(), samples: BTreeMap::new(), limits: BTreeMap::new(), ..busy.clone() };

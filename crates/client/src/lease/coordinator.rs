@@ -12,6 +12,10 @@ use super::table::{LeaseError, LeaseTable};
 const LEADER: &str = "Leader";
 /// The key of the row that says which version of the KCL the fleet runs.
 const MIGRATION: &str = "Migration3.0";
+/// The metric that says how busy the processors are.
+const CPU: &str = "C";
+/// The KCL lets a worker use its processors whole.
+const CPU_LIMIT_PERCENT: u64 = 100;
 /// Says that the worker can work with the single table of 3.5.
 const SUPPORT_CODE: u64 = 1;
 
@@ -46,8 +50,8 @@ pub struct WorkerMetrics {
     pub updated_s: u64,
     /// The last samples of each metric; -1 where taking one failed.
     pub samples: BTreeMap<String, Vec<f64>>,
-    /// How much of each metric the worker may use.
-    pub limits: BTreeMap<String, f64>,
+    /// How much of each metric the worker may use: of whatever is in `samples`, and more than 0.
+    pub limits: BTreeMap<String, u64>,
 }
 
 /// How the workers of the fleet share leases out, as the migration row says.
@@ -129,7 +133,8 @@ impl LeaseTable {
     /// Those of the store.
     pub async fn put_worker_metrics(&self, metrics: &WorkerMetrics) -> Result<(), LeaseError> {
         let samples = metrics.samples.iter().map(|(name, values)| (name.clone(), list(values)));
-        let limits = metrics.limits.iter().map(|(name, limit)| (name.clone(), list(&[*limit])));
+        let limits = metrics.limits.iter();
+        let limits = limits.map(|(name, limit)| (name.clone(), Attribute::L(vec![Attribute::number(*limit)])));
         let changes = vec![
             Change::Put(attribute::ENTITY, Attribute::text("WORKER_METRIC_STATS")),
             Change::Put(attribute::UPDATED, Attribute::number(metrics.updated_s)),
@@ -192,15 +197,29 @@ impl LeaderLock {
 }
 
 impl WorkerMetrics {
+    /// What a worker says that is there, and if it is known how busy its processors are: in per cent, the newest last.
+    #[must_use]
+    pub fn new(worker: String, updated_s: u64, cpu_percent: Option<Vec<f64>>) -> Self {
+        let limits = cpu_percent.iter().map(|_| (CPU.to_owned(), CPU_LIMIT_PERCENT)).collect();
+        let samples = cpu_percent.into_iter().map(|percent| (CPU.to_owned(), percent)).collect();
+        Self { worker, updated_s, samples, limits }
+    }
+
+    /// Whether the worker says how busy its processors are.
+    #[must_use]
+    pub fn has_cpu(&self) -> bool {
+        self.limits.contains_key(CPU) && self.samples.contains_key(CPU)
+    }
+
     fn from_row(row: &Row) -> Option<Self> {
         let key = row.get(Table::WorkerMetrics.key()).or_else(|| row.get(Table::Leases.key()));
         let samples = numbers(row.get(attribute::STATS));
-        let limits = numbers(row.get(attribute::RANGES));
+        let limits = numbers(row.get(attribute::RANGES)).into_iter();
         Some(Self {
             worker: key?.as_text()?.to_owned(),
             updated_s: row.get(attribute::UPDATED)?.as_number()?,
             samples,
-            limits: limits.into_iter().filter_map(|(name, values)| Some((name, *values.first()?))).collect(),
+            limits: limits.filter_map(|(name, values)| Some((name, *values.first()? as u64))).collect(),
         })
     }
 
@@ -228,4 +247,41 @@ fn numbers(attribute: Option<&Attribute>) -> BTreeMap<String, Vec<f64>> {
         _ => Vec::new(),
     };
     map.iter().map(|(name, value)| (name.clone(), of_list(value))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::lease::{LeaseStore, MemoryLeaseStore};
+
+    #[tokio::test]
+    async fn a_row_of_metrics_is_as_the_kcl_reads_it() {
+        let store = Arc::new(MemoryLeaseStore::default());
+        let table = LeaseTable::new(store.clone());
+        table.prepare().await.unwrap();
+        let n = |digits: &str| Attribute::N(digits.to_owned());
+        let map = |values| Attribute::M([("C".to_owned(), Attribute::L(values))].into());
+        for (percent, samples, limits) in [
+            (Some(vec![0.0, 33.333333, 100.0]), map(vec![n("0"), n("33.333333"), n("100")]), map(vec![n("100")])),
+            (None, Attribute::M(BTreeMap::new()), Attribute::M(BTreeMap::new())),
+        ] {
+            let metrics = WorkerMetrics::new("a".to_owned(), 7, percent.clone());
+            assert_eq!(metrics.has_cpu(), percent.is_some());
+            table.put_worker_metrics(&metrics).await.unwrap();
+            let rows = store.scan(Table::WorkerMetrics).await.unwrap();
+            let expected = Row::from([
+                (Table::WorkerMetrics.key().to_owned(), Attribute::text("a")),
+                ("entityType".to_owned(), Attribute::text("WORKER_METRIC_STATS")),
+                ("lut".to_owned(), n("7")),
+                ("sts".to_owned(), samples),
+                // Whole numbers, or Java does not read the row.
+                ("opr".to_owned(), limits),
+                ("sup".to_owned(), n("1")),
+            ]);
+            assert_eq!(rows, [expected]);
+            assert_eq!(table.list_worker_metrics().await.unwrap(), [metrics]);
+        }
+    }
 }

@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use self::checker::{Checker, End, FAILOVER_MS, Session};
 use self::defects::{Defect, SlowClock};
 use self::store::{Signs, SimStore};
-use self::world::{Dice, PausedClock, SimKinesis, Weather, World};
+use self::world::{Dice, HalfBusy, PausedClock, SimKinesis, Weather, World};
 use super::*;
 use crate::lease::{Checkpoint, LeaseTable, MemoryLeaseStore, RecordNumber};
 
@@ -283,6 +283,7 @@ impl Run {
                 _ => Arc::new(self.clock),
             },
             random: Arc::new(self.plan.dice.clone()),
+            cpu: Arc::new(HalfBusy),
             spawn: Arc::new(tasks.clone()),
         };
         let (clock, signs) = (self.clock, Signs::default());

@@ -11,6 +11,7 @@ use rheos_types::{Clock, HashKey, HashRange, Random};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use super::super::cpu::{Cpu, CpuTime};
 use super::super::kinesis::{
     ChildShard, Kinesis, KinesisError, KinesisFuture, Page, ReadFrom, Shard, ShardFilter, ShardRecord, Subscription,
 };
@@ -73,6 +74,15 @@ impl Clock for PausedClock {
     fn monotonic_ms(&self) -> u64 {
         // Not 0: a process begins after its machine.
         3_600_000 + u64::try_from(self.0.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Processors of which half is used.
+pub(super) struct HalfBusy;
+
+impl Cpu for HalfBusy {
+    fn time(&self, now_ms: u64) -> Option<CpuTime> {
+        Some(CpuTime { used: now_ms / 2, available: now_ms })
     }
 }
 

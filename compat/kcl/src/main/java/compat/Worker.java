@@ -231,8 +231,16 @@ public final class Worker {
         throw new IllegalArgumentException("this version of the library has no setting " + String.join(".", path));
     }
 
+    /** What a worker measures of itself, which the library otherwise decides by whose machine it finds itself on. By name: 2.x has none. */
+    private static Object measure(String of) throws ReflectiveOperationException {
+        Object range = Class.forName("software.amazon.kinesis.worker.metric.OperatingRange").getMethod("builder").invoke(null);
+        range = range.getClass().getMethod("maxUtilization", int.class).invoke(range, 100);
+        range = range.getClass().getMethod("build").invoke(range);
+        return Class.forName("software.amazon.kinesis.worker.metric.impl." + of).getConstructor(range.getClass()).newInstance(range);
+    }
+
     @SuppressWarnings({"unchecked", "rawtypes"})
-    private static Object converted(Class<?> type, String value) {
+    private static Object converted(Class<?> type, String value) throws ReflectiveOperationException {
         if (type == long.class || type == Long.class) {
             return Long.valueOf(value);
         }
@@ -244,6 +252,9 @@ public final class Worker {
         }
         if (type == Duration.class) {
             return Duration.ofMillis(Long.parseLong(value));
+        }
+        if (type == List.class) {
+            return List.of(measure(value));
         }
         if (type.isEnum()) {
             return Enum.valueOf((Class) type, value);
