@@ -26,7 +26,11 @@ use super::store::{Attribute, Change, Expect, LeaseStore, Row, StoreError, Store
 const INDEX: &str = "LeaseOwnerToLeaseKeyIndex";
 /// How often a table is looked at until it can be used.
 const LOOKS: u32 = 600;
-const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long to wait after a look: at first not long, as not every service takes seconds for a table, and then a second.
+async fn wait_after(look: u32) {
+    sleep(Duration::from_millis(100 << look.min(4)).min(Duration::from_secs(1))).await;
+}
 
 /// Leases in DynamoDB.
 pub struct DynamoDbLeaseStore {
@@ -70,12 +74,12 @@ impl DynamoDbLeaseStore {
                 Err(error) => return Err(failure(&error)),
             }
         }
-        for _ in 0..LOOKS {
+        for look in 0..LOOKS {
             let status = self.describe(name).await?.and_then(|table| table.table_status);
             if matches!(status, Some(TableStatus::Active | TableStatus::Updating)) {
                 return Ok(());
             }
-            sleep(LOOK_EVERY).await;
+            wait_after(look).await;
         }
         Err(StoreError::Unavailable(format!("the table {name} does not become active")))
     }
@@ -97,7 +101,7 @@ impl DynamoDbLeaseStore {
             if failed.is_some() {
                 continue;
             }
-            sleep(LOOK_EVERY).await;
+            wait_after(look).await;
         }
         Err(StoreError::Unavailable(format!("the index of the table {} does not become active", self.table)))
     }
