@@ -259,4 +259,12 @@ pub const TARGETS: &[Target] = &[
         longest_bytes: 4 << 10,
         bytes_per_byte: 500,
     },
+    Target {
+        name: "lease_rows",
+        about: "rows of a lease table, and what is done with them",
+        decode: client::lease_rows,
+        seeds: client::lease_row_seeds,
+        longest_bytes: 4 << 10,
+        bytes_per_byte: 1000,
+    },
 ];

@@ -1,5 +1,6 @@
 //! Entry points for the fuzz targets of `fuzz/`.
 
+mod leases;
 mod multilang;
 
 use md5::{Digest, Md5};
@@ -7,6 +8,7 @@ use md5::{Digest, Md5};
 use crate::aggregation::{Contents, MAGIC, Packer, UserRecord, unpack};
 use crate::consumer::{DeadLetter, DeadLetterEntry, Record};
 
+pub use leases::{lease_row_seeds, lease_rows};
 pub use multilang::{daemon_properties, daemon_properties_seeds, program, program_seeds};
 
 /// Aggregated records: the bytes as they are, and as a message whose digest is right.

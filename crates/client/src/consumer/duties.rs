@@ -68,7 +68,7 @@ impl Shared {
             // This worker's own, from before it was started again, or without the answer.
             Some(lock) if lock.owner == *me => true,
             Some(lock) => match watched {
-                Some((seen, since_ms)) if seen == lock => begun_ms > *since_ms + lock.duration_ms,
+                Some((seen, since_ms)) if seen == lock => begun_ms > since_ms.saturating_add(lock.duration_ms),
                 _ => {
                     *watched = Some((lock.clone(), begun_ms));
                     false

@@ -255,7 +255,7 @@ impl Held {
         let Some(there) = there else { return Verdict::Lost };
         let is_mine = there.actual_owner() == Some(&*self.worker);
         // One more is this worker's own write, whose answer was lost: whoever takes a lease away changes its owner too.
-        let is_next = there.counter == lease.counter || there.counter == lease.counter + 1;
+        let is_next = there.counter == lease.counter || there.counter == lease.next_counter();
         if !is_mine || !is_next {
             return Verdict::Lost;
         }

@@ -44,7 +44,7 @@ impl Shared {
         let now_ms = self.environment.clock.wall_ms();
         let (mut live, mut reports_cpu) = (BTreeMap::new(), false);
         for metrics in self.table.list_worker_metrics().await? {
-            let silent_ms = now_ms.saturating_sub(metrics.updated_s * 1000);
+            let silent_ms = now_ms.saturating_sub(metrics.updated_s.saturating_mul(1000));
             if silent_ms > FORGET_WORKERS_MS {
                 self.table.delete_worker_metrics(&metrics).await?;
             } else if silent_ms <= 2 * self.config.metrics_interval_ms && !metrics.is_failing() {

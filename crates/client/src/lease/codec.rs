@@ -113,6 +113,11 @@ impl Lease {
         self.checkpoint_owner.as_deref().or(self.owner.as_deref())
     }
 
+    /// The counter after the next change. It only has to be another: one that cannot rise any more begins again.
+    pub(crate) fn next_counter(&self) -> u64 {
+        self.counter.wrapping_add(1)
+    }
+
     /// Whether every record of the shard has been processed.
     #[must_use]
     pub fn is_complete(&self) -> bool {

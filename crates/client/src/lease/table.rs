@@ -288,7 +288,7 @@ fn counter_of(lease: &Lease) -> Expect {
 }
 
 fn next_counter(lease: &Lease) -> Change {
-    Change::Put(attribute::COUNTER, Attribute::number(lease.counter + 1))
+    Change::Put(attribute::COUNTER, Attribute::number(lease.next_counter()))
 }
 
 fn is(name: &'static str, value: Option<&str>) -> Expect {
