@@ -2,6 +2,7 @@
 
 use crate::change::{Change, Conflict, Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Transaction, Versioned};
 use crate::engine::Shared;
+use crate::engine::backlog::REST;
 use crate::engine::housekeeper::Housekeeper;
 use crate::engine::queue::{Submission, Turn};
 use crate::engine::recovery::{Recovered, recover};
@@ -41,8 +42,11 @@ pub struct Options {
     pub tail_bytes: usize,
     /// Bytes that may wait for the writer; beyond, appends are refused with [`LogError::Overloaded`].
     pub queue_bytes: usize,
-    /// Sealed log files that may wait for their segments; beyond, appends are refused with [`LogError::Overloaded`].
+    /// Sealed log files that may wait for their segments while these are being written; beyond, appends are refused with
+    /// [`LogError::Overloaded`].
     pub backlog_files: u32,
+    /// Bytes of sealed log files that are left alone while the log is busy. A start reads them all.
+    pub deferred_bytes: u64,
     /// Bytes of memory that may be taken by the places of records which are in log files and not in segments yet. A log file
     /// takes no more batches before its part is a quarter of this; appends wait while sealed files have more than half.
     pub index_bytes: usize,
@@ -57,6 +61,7 @@ impl Default for Options {
             tail_bytes: 64 << 20,
             queue_bytes: 32 << 20,
             backlog_files: 4,
+            deferred_bytes: 2 << 30,
             index_bytes: 16 << 20,
             seal_after_ms: 30 * 60_000,
         }
@@ -259,7 +264,7 @@ impl Opened {
                     if let Err(error) = housekeeper.step() {
                         tracing::warn!(%error, "housekeeping failed: records stay in the log files, trying again");
                     }
-                    patience = HOUSEKEEPING;
+                    patience = if shared.backlog.is_left_alone() { REST } else { HOUSEKEEPING };
                 }
             }),
         )?;
@@ -276,7 +281,7 @@ impl Opened {
 
 fn run_writer(shared: &Shared, writer: &mut Writer) -> Result<(), Fatal> {
     loop {
-        shared.wait_for_backlog();
+        shared.backlog.wait();
         match shared.queue.take(IDLE) {
             Turn::Work(submissions) => writer.step(submissions)?,
             Turn::Idle => writer.close_batch()?,
@@ -308,7 +313,7 @@ impl Log {
             Err(LogError::Invalid("an append of more than 32 MiB"))
         } else if runs.is_empty() || runs.iter().any(|run| run.count() == 0) {
             Err(LogError::Invalid("an append without records"))
-        } else if self.shared.is_stuck() {
+        } else if self.shared.backlog.is_stuck() {
             Err(LogError::Overloaded)
         } else {
             self.submit(|reply| Submission::Append { runs, reply })
@@ -545,7 +550,12 @@ impl Log {
 
     #[cfg(test)]
     pub(crate) fn stall_housekeeping(&self) {
-        self.shared.flushed(None);
+        self.shared.backlog.failed();
+    }
+
+    #[cfg(test)]
+    pub(crate) fn has_no_backlog(&self) -> bool {
+        self.shared.backlog.is_empty()
     }
 
     /// How many segments hold records of a shard.

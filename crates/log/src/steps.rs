@@ -42,7 +42,7 @@ impl Steps {
     #[must_use]
     pub fn is_writer_due(&self) -> bool {
         let (is_waiting, is_closed) = self.shared.queue.state();
-        !self.is_over && (is_waiting || is_closed) && !self.shared.has_long_backlog()
+        !self.is_over && (is_waiting || is_closed) && !self.shared.backlog.would_wait()
     }
 
     /// The writer's step: a batch of what is queued, or the end of a log that is being closed.

@@ -23,6 +23,8 @@ pub struct Config {
     pub retrieval: Retrieval,
     /// A lease without a sign of life for so long is another worker's to take.
     pub failover_ms: u64,
+    /// How many leases are renewed at a time.
+    pub renewals_at_once: usize,
     /// The leader loses its lock without a sign of life for so long.
     pub leader_lock_ms: u64,
     /// How often leases are shared out.
@@ -146,6 +148,8 @@ impl Config {
             start: InitialPosition::TrimHorizon,
             retrieval: Retrieval::Polling,
             failover_ms,
+            // As many as the KCL for Java has threads for it.
+            renewals_at_once: 20,
             leader_lock_ms: 3 * failover_ms,
             assignment_interval_ms: 2 * failover_ms,
             metrics_interval_ms: 30_000,

@@ -8,8 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use futures_util::stream::{self, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
@@ -299,10 +298,8 @@ impl Shared {
 
     async fn keep_renewing(&self) {
         loop {
-            let mut renewals: FuturesUnordered<_> = FuturesUnordered::new();
-            for held in self.all_held() {
-                renewals.push(async move { (held.renew().await, held).1 });
-            }
+            let renewals = stream::iter(self.all_held()).map(|held| async move { (held.renew().await, held).1 });
+            let mut renewals = renewals.buffer_unordered(self.config.renewals_at_once.max(1));
             while let Some(held) = renewals.next().await {
                 if held.is_lost() && held.is_complete() {
                     self.release(&held);

@@ -2,6 +2,7 @@
 //! only then may the log files be used again. A step function, like the writer; everything here can be tried again.
 
 use super::Shared;
+use super::backlog::Due;
 use super::merge::Merge;
 use super::root::{Root, SnapshotRef, encode_snapshot};
 use super::segment::{SegmentBuilder, SegmentRun};
@@ -68,13 +69,11 @@ impl Housekeeper {
     /// The medium's: nothing is lost and the next step tries again.
     pub fn step(&mut self) -> io::Result<()> {
         // Freeing comes first: on a full disk it makes the room that the rest needs.
-        let done = self.free().and_then(|()| self.shared.medium.maintain()).and_then(|()| self.flush());
+        let done = self.free().and_then(|()| self.maintain()).and_then(|()| self.flush());
         if done.is_err() {
-            self.shared.flushed(None);
+            self.shared.backlog.failed();
         }
         done?;
-        // Readers know by now where the records of these log files are.
-        self.shared.medium.maintain()?;
         self.free()?;
         // Last, and in slices: nobody waits for it, and everything else goes before.
         if self.merge_some()? {
@@ -83,19 +82,26 @@ impl Housekeeper {
         Ok(())
     }
 
+    fn maintain(&self) -> io::Result<()> {
+        self.shared.medium.maintain(self.shared.backlog.is_log_busy(self.shared.clock.monotonic_ms()))
+    }
+
     /// Writes the records of sealed log files to segments and lets the log files go.
     fn flush(&mut self) -> io::Result<()> {
-        let (sealed_upto, done, state) = {
-            let backlog = self.shared.backlog();
-            match &backlog.state {
-                Some(state) if backlog.files > 0 => {
-                    (backlog.sealed_upto, (backlog.files, backlog.index_bytes), state.clone())
-                }
-                _ => return Ok(()),
-            }
-        };
+        loop {
+            let may_wait = self.shared.medium.files_that_may_wait(self.shared.options.deferred_bytes);
+            let Some(due) = self.shared.backlog.due(may_wait, self.shared.clock.monotonic_ms()) else { return Ok(()) };
+            self.write_out(&due)?;
+            self.shared.backlog.written(&due);
+            // Readers know by now where the records of these log files are.
+            self.maintain()?;
+        }
+    }
+
+    fn write_out(&mut self, due: &Due) -> io::Result<()> {
+        let (sealed_upto, state) = (due.sealed_upto, &due.state);
         let mut written: Vec<(String, Vec<Work>, Vec<SegmentRun>)> = Vec::new();
-        let plan = self.plan(sealed_upto, &state);
+        let plan = self.plan(sealed_upto, state);
         let snapshot = SnapshotRef { name: self.root.name_object("snapshot"), batch: state.batch };
         for (name, works) in plan {
             let bytes = works.iter().map(|work| work.bytes).sum::<u64>();
@@ -112,7 +118,7 @@ impl Housekeeper {
             }
         }
         let mut object = self.shared.medium.create_object(&snapshot.name)?;
-        object.write(&encode_snapshot(&state))?;
+        object.write(&encode_snapshot(state))?;
         object.finish()?;
         let mut root = self.root.clone();
         root.snapshots.insert(0, snapshot);
@@ -132,11 +138,7 @@ impl Housekeeper {
                 index.forget_trimmed();
             }
         }
-        for snapshot in old_snapshots {
-            self.shared.medium.delete_object(&snapshot.name)?;
-        }
-        self.shared.flushed(Some(done));
-        Ok(())
+        old_snapshots.iter().try_for_each(|snapshot| self.shared.medium.delete_object(&snapshot.name))
     }
 
     /// Which blocks go into which new segment: one per retention class, and one for each shard with much to write.

@@ -53,7 +53,7 @@ impl Housekeeper {
     /// # Errors
     /// The medium's: the merge is given up, and nothing has changed.
     pub(super) fn merge_some(&mut self) -> io::Result<bool> {
-        if self.shared.backlog().files > 0 {
+        if !self.shared.backlog.is_empty() {
             // Comes again when the backlog has been worked off.
             return Ok(false);
         }

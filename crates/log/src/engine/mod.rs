@@ -3,12 +3,14 @@
 //! * [`queue`]: what waits for the writer, bounded
 //! * [`writer`]: the one sequencing point; a step function
 //! * [`shards`]: what readers see; the tail in memory
+//! * [`backlog`]: log files that are to become segments
 //! * [`segment`]: immutable files written behind the log
 //! * [`root`]: snapshots and segments that count
 //! * [`housekeeper`]: segments, snapshots and freeing files; a step function
 //! * [`merge`]: small segments made into larger ones, in slices
 //! * [`recovery`]: from a medium to the state before the stop
 
+pub(crate) mod backlog;
 pub(crate) mod housekeeper;
 mod merge;
 pub(crate) mod queue;
@@ -22,11 +24,12 @@ use crate::change::{Key, Versioned};
 use crate::log::{Observer, Options};
 use crate::medium::Medium;
 use crate::state::{Catalog, State};
+use backlog::{Backlog, Sealed};
 use queue::Queue;
 use rheos_types::Clock;
 use shards::Shards;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 /// What the writer, the housekeeper and the readers share.
@@ -36,6 +39,7 @@ pub(crate) struct Shared {
     pub(crate) options: Options,
     pub(crate) shards: Shards,
     pub(crate) queue: Queue,
+    pub(crate) backlog: Backlog,
     /// The lowest shard key not given out.
     pub(crate) next_shard_key: AtomicU64,
     pub(crate) housekeeping: Signal,
@@ -47,23 +51,6 @@ pub(crate) struct Shared {
     pub(crate) written_bytes: AtomicU64,
     catalog: RwLock<Catalog>,
     observers: RwLock<Vec<Arc<dyn Observer>>>,
-    backlog: Mutex<Backlog>,
-    backlog_shrank: Condvar,
-}
-
-/// Log files that take no more batches and whose records are not in segments yet.
-#[derive(Default)]
-pub(crate) struct Backlog {
-    /// How many files.
-    pub(crate) files: u32,
-    /// What it takes in memory to find their records.
-    pub(crate) index_bytes: usize,
-    /// The last batch in them.
-    pub(crate) sealed_upto: u64,
-    /// The state after a batch behind them.
-    pub(crate) state: Option<State>,
-    /// The last attempt to write segments failed: waiting for it would help nobody.
-    pub(crate) is_stuck: bool,
 }
 
 impl Shared {
@@ -80,6 +67,7 @@ impl Shared {
             clock,
             shards,
             queue: Queue::new(options.queue_bytes),
+            backlog,
             options,
             next_shard_key: AtomicU64::new(recovered.next_shard_key),
             housekeeping: Signal::default(),
@@ -88,8 +76,6 @@ impl Shared {
             written_bytes: AtomicU64::new(0),
             catalog: RwLock::new(recovered.catalog.clone()),
             observers: RwLock::default(),
-            backlog: Mutex::new(backlog),
-            backlog_shrank: Condvar::new(),
         }
     }
 
@@ -112,56 +98,10 @@ impl Shared {
         }
     }
 
-    pub(crate) fn backlog(&self) -> MutexGuard<'_, Backlog> {
-        self.backlog.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A log file takes no more: its batches end at `sealed_upto`, and `state` holds after them.
-    fn sealed(&self, sealed_upto: u64, state: State, index_bytes: usize) {
-        let mut backlog = self.backlog();
-        backlog.files += 1;
-        backlog.index_bytes += index_bytes;
-        backlog.sealed_upto = sealed_upto;
-        backlog.state = Some(state);
-        drop(backlog);
+    /// A log file takes no more; `state` holds after a batch behind it.
+    fn sealed(&self, file: Sealed, state: State) {
+        self.backlog.push(file, state, self.clock.monotonic_ms());
         self.housekeeping.wake();
-    }
-
-    /// Whether too many log files wait for their segments and nothing is being done about it: the disk is full, say.
-    pub(crate) fn is_stuck(&self) -> bool {
-        let backlog = self.backlog();
-        backlog.is_stuck && self.is_long(&backlog)
-    }
-
-    fn is_long(&self, backlog: &Backlog) -> bool {
-        backlog.files > self.options.backlog_files || backlog.index_bytes > self.options.index_bytes / 2
-    }
-
-    /// Whether [`Self::wait_for_backlog`] would wait.
-    pub(crate) fn has_long_backlog(&self) -> bool {
-        let backlog = self.backlog();
-        self.is_long(&backlog) && !backlog.is_stuck
-    }
-
-    /// Waits while too many log files wait for their segments, unless that is stuck. What producers send meanwhile waits
-    /// in the queue, up to its bound: so the slower of log and segments sets the pace.
-    pub(crate) fn wait_for_backlog(&self) {
-        let is_long = |backlog: &mut Backlog| self.is_long(backlog) && !backlog.is_stuck;
-        drop(self.backlog_shrank.wait_while(self.backlog(), is_long));
-    }
-
-    /// Segments of so many log files, with so many bytes of index, have been written, or could not be.
-    pub(crate) fn flushed(&self, done: Option<(u32, usize)>) {
-        let mut backlog = self.backlog();
-        backlog.is_stuck = done.is_none();
-        let (files, index_bytes) = done.unwrap_or_default();
-        backlog.files -= files;
-        backlog.index_bytes -= index_bytes;
-        if backlog.files == 0 {
-            backlog.state = None;
-        }
-        drop(backlog);
-        self.backlog_shrank.notify_all();
     }
 
     /// The lowest of `count` fresh shard keys.

@@ -1,10 +1,11 @@
 //! From a medium to the state before the stop: newest readable snapshot, then the log since, then the segments.
 
+use super::Shared;
+use super::backlog::{Backlog, Sealed};
 use super::housekeeper::Holding;
 use super::root::{Root, load_snapshot};
 use super::segment::{self, OpenedSegment};
 use super::shards::{FileLoad, LiveBatch, LiveRun, Shards};
-use super::{Backlog, Shared};
 use crate::batch::ParsedBatch;
 use crate::log::Options;
 use crate::medium::{Location, Medium, Objects, OpenError};
@@ -39,7 +40,7 @@ pub(crate) fn recover(
     let covered_upto = replay.snapshot_batch.min(root.flushed_upto);
     medium.replay(covered_upto, &mut |batch, location| replay.batch(&batch, location))?;
     replay.check_end()?;
-    let Replay { state, runs, file_id, load, sealed_upto, files, index_bytes, .. } = replay;
+    let Replay { state, runs, file_id, load, sealed, .. } = replay;
     for (key, shard) in &state.shards {
         let opened = shards.open(rheos_types::ShardKey(*key));
         let mut index = opened.index();
@@ -58,11 +59,7 @@ pub(crate) fn recover(
             index.live.push_back(run);
         }
     }
-    let backlog = if files == 0 {
-        Backlog::default()
-    } else {
-        Backlog { files, index_bytes, sealed_upto, state: Some(state.clone()), is_stuck: false }
-    };
+    let backlog = Backlog::new(&options, sealed, &state);
     remove_orphans(&*medium, &root);
     let shared = Shared::new(medium, clock, options, &state, shards, backlog);
     Ok(Recovered { shared, state, root, segments, file_id, load })
@@ -97,11 +94,8 @@ pub(crate) struct Replay {
     /// What the last file holds.
     load: FileLoad,
     last: u64,
-    sealed_upto: u64,
     /// Log files before the last one that hold records which no segment holds.
-    files: u32,
-    /// What it takes in memory to find theirs.
-    index_bytes: usize,
+    sealed: Vec<Sealed>,
     flushed_upto: u64,
 }
 
@@ -115,9 +109,7 @@ impl Replay {
             file_id: None,
             load: FileLoad::default(),
             last: 0,
-            sealed_upto: 0,
-            files: 0,
-            index_bytes: 0,
+            sealed: Vec::new(),
             flushed_upto,
         }
     }
@@ -133,9 +125,7 @@ impl Replay {
         if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id) {
             let load = std::mem::take(&mut self.load);
             if self.last > self.flushed_upto {
-                self.sealed_upto = self.last;
-                self.files += 1;
-                self.index_bytes += load.index_bytes;
+                self.sealed.push(Sealed { upto: self.last, index_bytes: load.index_bytes });
             }
         }
         self.load.add(batch.entries.len(), batch.header.time_ms);

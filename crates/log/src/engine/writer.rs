@@ -6,6 +6,7 @@
 //! and the replies leave, in order. After sequencing nothing fails except fatally. At most one batch is unsynced.
 
 use super::Shared;
+use super::backlog::Sealed;
 use super::queue::{Reply, Submission, Turn, transaction_bytes};
 use super::shards::{FileLoad, LiveBatch, LiveRun, Tail};
 use crate::batch::{ALIGN, Batch, BatchBuilder, ENTRY, HEADER};
@@ -280,7 +281,7 @@ impl Writer {
     fn note_roll(&mut self, location: Location) {
         if self.file_id.replace(location.file_id).is_some_and(|before| before != location.file_id) {
             let FileLoad { index_bytes, .. } = std::mem::take(&mut self.load);
-            self.shared.sealed(location.number - 1, self.accepted.clone(), index_bytes);
+            self.shared.sealed(Sealed { upto: location.number - 1, index_bytes }, self.accepted.clone());
         }
     }
 }

@@ -156,11 +156,15 @@ impl Medium for MemoryMedium {
         Ok(())
     }
 
-    fn maintain(&self) -> io::Result<()> {
+    fn maintain(&self, _: bool) -> io::Result<()> {
         let mut contents = self.store.contents();
         let unneeded = contents.unneeded;
         contents.batches.retain(|number, _| *number > unneeded);
         Ok(())
+    }
+
+    fn files_that_may_wait(&self, _: u64) -> usize {
+        0
     }
 
     fn create_object(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {

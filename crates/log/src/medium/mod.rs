@@ -102,12 +102,16 @@ pub trait Medium: Objects {
     /// The operating system's; the old root stands, and nothing was let go.
     fn publish(&self, root: &[u8], unneeded: u64) -> io::Result<()>;
 
-    /// Does what keeps appends fast, such as preparing the next file, and frees what was let go. Called off the path of
-    /// acknowledgements.
+    /// Does what keeps appends fast, such as preparing the next file, and frees what was let go; as little of it as will do
+    /// while the log `is_busy`. Called off the path of acknowledgements.
     ///
     /// # Errors
     /// The operating system's; nothing is lost.
-    fn maintain(&self) -> io::Result<()>;
+    fn maintain(&self, is_busy: bool) -> io::Result<()>;
+
+    /// So many log files may wait for their segments while the log is busy, though not more than `bytes` of them. 0: none need
+    /// to, as writing segments takes nothing from the log here.
+    fn files_that_may_wait(&self, bytes: u64) -> usize;
 
     /// Begins an object.
     ///

@@ -82,7 +82,7 @@ fn after_sealing_the_next_batch_begins_another_file() {
         let medium = subject.open();
         replay(&*medium, 0);
         let first = append(&*medium, 1, 10).expect("appends");
-        medium.maintain().expect("prepares a file");
+        medium.maintain(false).expect("prepares a file");
         assert!(medium.seal());
         let second = append(&*medium, 2, 10).expect("appends");
         let third = append(&*medium, 3, 10).expect("appends");
@@ -159,7 +159,7 @@ fn the_root_is_the_last_one_published_and_dropped_batches_are_gone() {
         }
         medium.publish(b"{\"a\":1}", 0).expect("publishes");
         medium.publish(b"{\"a\":2}", 40).expect("publishes");
-        medium.maintain().expect("maintains");
+        medium.maintain(false).expect("maintains");
         drop(medium);
         let medium = subject.open();
         assert_eq!(medium.root().as_deref(), Some(&b"{\"a\":2}"[..]));
@@ -180,7 +180,7 @@ fn what_was_let_go_is_read_until_the_medium_is_maintained() {
             medium.read(*location, 0, HEADER).expect("readers have not been told where else to look");
         }
         for _ in 0..2 {
-            medium.maintain().expect("maintains");
+            medium.maintain(false).expect("maintains");
             for location in &locations[50..] {
                 medium.read(*location, 0, HEADER).expect("is needed");
             }

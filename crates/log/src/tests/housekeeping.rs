@@ -1,8 +1,12 @@
 //! Housekeeping that fails half way: the next step makes it good, and a power cut in between loses nothing.
 
-use super::rig::{Model, Rig};
-use crate::Change;
+use super::rig::{DIRECTORY, Model, Rig, options};
+use crate::engine::backlog::REST;
+use crate::files::Files as _;
 use crate::files::sim::{SimFiles, Unsynced};
+use crate::{Change, Options};
+use std::path::Path;
+use std::sync::Arc;
 
 /// Syncs of one step of housekeeping, and some more.
 const SYNCS: u64 = 18;
@@ -86,4 +90,62 @@ fn two_failed_syncs_in_a_row_leave_what_the_manifest_names() {
             rig.check(&mut model);
         }
     }
+}
+
+#[test]
+fn a_busy_log_is_spared_segments_and_one_that_rests_writes_them() {
+    let busy = Options { deferred_bytes: 6 * (64 << 10), index_bytes: 1 << 20, ..options() };
+    let files = SimFiles::new();
+    let mut model = Model::new();
+    let mut rig = Rig::open_with(&files, &Arc::default(), busy).expect("the log opens");
+    let shards = rig.open_shards(3);
+    let segments =
+        |files: &SimFiles| names(files, "objects").into_iter().filter(|name| name.contains("segment")).count();
+    let log_files = |files: &SimFiles| names(files, "log").len();
+    // Seven batches of 8 KiB fill a file.
+    for _ in 0..52 {
+        rig.append(&mut model, &shards, 1, 2000).expect("appends");
+        rig.housekeeper.step().expect("keeps house");
+    }
+    assert_eq!(segments(&rig.files), 1, "of the first file, after which nothing is known yet");
+    assert!(log_files(&rig.files) >= 6, "{}", log_files(&rig.files));
+    rig.check(&mut model);
+    check_cuts(&rig, &model, "left alone");
+
+    for _ in 0..60 {
+        rig.append(&mut model, &shards, 1, 2000).expect("appends");
+        rig.housekeeper.step().expect("keeps house");
+    }
+    assert!(segments(&rig.files) > 0, "what is beyond the bound is written");
+    // Six left alone, the one that is written, one ready and one in between.
+    assert!(log_files(&rig.files) <= 9, "{}", log_files(&rig.files));
+    rig.check(&mut model);
+    check_cuts(&rig, &model, "beyond the bound");
+
+    rig.clock.advance(u64::try_from(REST.as_millis()).expect("small"));
+    rig.housekeeper.step().expect("keeps house");
+    assert!(rig.log.has_no_backlog());
+    assert!(log_files(&rig.files) <= 4, "{}", log_files(&rig.files));
+    rig.check(&mut model);
+    check_cuts(&rig, &model, "at rest");
+}
+
+#[test]
+fn on_a_disk_with_little_room_no_file_is_left_alone() {
+    let busy = Options { deferred_bytes: u64::MAX, ..options() };
+    let files = SimFiles::new();
+    files.set_capacity(1 << 20);
+    let mut rig = Rig::open_with(&files, &Arc::default(), busy).expect("the log opens");
+    let (shards, mut model) = (rig.open_shards(1), Model::new());
+    for _ in 0..150 {
+        rig.append(&mut model, &shards, 1, 4000).expect("appends");
+        rig.housekeeper.step().expect("keeps house");
+    }
+    // 600 KB of records once, in segments, and the log's own files.
+    assert!(names(&rig.files, "log").len() <= 4);
+    rig.check(&mut model);
+}
+
+fn names(files: &SimFiles, folder: &str) -> Vec<String> {
+    files.list(&Path::new(DIRECTORY).join(folder)).expect("lists")
 }

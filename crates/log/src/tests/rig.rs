@@ -98,7 +98,14 @@ pub(super) struct Rig {
 pub(super) const SMALL: DiskOptions = DiskOptions { log_file_bytes: Some(64 << 10) };
 
 pub(super) fn options() -> Options {
-    Options { tail_bytes: 48 << 10, queue_bytes: 8 << 20, backlog_files: 4, index_bytes: 64 << 10, seal_after_ms: 2000 }
+    Options {
+        tail_bytes: 48 << 10,
+        queue_bytes: 8 << 20,
+        backlog_files: 4,
+        deferred_bytes: 0,
+        index_bytes: 64 << 10,
+        seal_after_ms: 2000,
+    }
 }
 
 pub(super) fn record(id: u64, length: usize) -> Vec<u8> {
@@ -113,8 +120,12 @@ impl Rig {
     }
 
     pub(super) fn open(files: &SimFiles, clock: &Arc<ManualClock>) -> Result<Self, OpenError> {
+        Self::open_with(files, clock, options())
+    }
+
+    pub(super) fn open_with(files: &SimFiles, clock: &Arc<ManualClock>, options: Options) -> Result<Self, OpenError> {
         let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7))?;
-        let opened = open(Arc::new(disk), clock.clone(), options())?;
+        let opened = open(Arc::new(disk), clock.clone(), options)?;
         Ok(Self {
             files: files.clone(),
             clock: clock.clone(),

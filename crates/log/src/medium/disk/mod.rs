@@ -37,6 +37,8 @@ pub struct DiskOptions {
 const FIRST_FILE_BYTES: u64 = 4 << 20;
 pub(crate) const LARGEST_FILE_BYTES: u64 = 64 << 20;
 const MIB: u64 = 1 << 20;
+/// Log files that wait for their segments while the log is busy take no more than this part of the free space.
+const DEFERRED_PART: u64 = 8;
 /// Files that may wait to be used.
 const MAX_SPARES: usize = 2;
 /// A file has this name while it is prepared for its life, its first or a further one.
@@ -454,7 +456,7 @@ impl Medium for Disk {
         Ok(())
     }
 
-    fn maintain(&self) -> io::Result<()> {
+    fn maintain(&self, is_busy: bool) -> io::Result<()> {
         self.recycle()?;
         if !locked(&self.spares).is_empty() {
             return Ok(());
@@ -464,8 +466,20 @@ impl Medium for Disk {
         }
         let path = log_file::directory(&self.directory).join(SPARE);
         self.files.remove_if_there(&path)?;
-        let file = self.write_zeros(&path, self.log_file_bytes)?;
+        // Zeros make each sync of small batches faster, and cost as much as the segments that a busy log is spared.
+        let file = if is_busy {
+            let file = self.files.create(&path)?;
+            file.allocate(self.log_file_bytes)?;
+            file
+        } else {
+            self.write_zeros(&path, self.log_file_bytes)?
+        };
         self.add_spare(file)
+    }
+
+    fn files_that_may_wait(&self, bytes: u64) -> usize {
+        let bytes = bytes.min(self.free_bytes() / DEFERRED_PART);
+        usize::try_from(bytes / self.log_file_bytes).unwrap_or(usize::MAX)
     }
 
     fn create_object(&self, name: &str) -> io::Result<Box<dyn ObjectWriter>> {

@@ -141,7 +141,7 @@ fn guarded<T>(work: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 
 fn opening(files: &SimFiles, totals: &mut Totals) -> Result<(Opened, View), String> {
     totals.recoveries += 1;
-    let opened = reopen(files, &Arc::<ManualClock>::default()).map_err(|error| error.to_string())?;
+    let opened = reopen(files, &Arc::<ManualClock>::default(), 0).map_err(|error| error.to_string())?;
     let view = observe(&opened.log, SHARDS)?;
     Ok((opened, view))
 }

@@ -55,11 +55,12 @@ impl History {
     }
 }
 
-/// Opens the log of a history.
-pub(super) fn reopen(files: &SimFiles, clock: &Arc<ManualClock>) -> Result<Opened, OpenError> {
+/// Opens the log of a history, which leaves so many sealed files alone while it is busy.
+pub(super) fn reopen(files: &SimFiles, clock: &Arc<ManualClock>, left_alone: u64) -> Result<Opened, OpenError> {
     let small = DiskOptions { log_file_bytes: Some(LOG_FILE_BYTES) };
     let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), small, &Seeded::new(7))?;
-    open(Arc::new(disk), clock.clone(), Options { tail_bytes: TAIL_BYTES, ..options() })
+    let deferred_bytes = left_alone * LOG_FILE_BYTES;
+    open(Arc::new(disk), clock.clone(), Options { tail_bytes: TAIL_BYTES, deferred_bytes, ..options() })
 }
 
 /// What a request will be answered.
@@ -101,6 +102,7 @@ pub(super) fn poll(pending: &mut Pending) -> Option<Result<Answer, LogError>> {
 pub(super) struct Author {
     files: SimFiles,
     clock: Arc<ManualClock>,
+    left_alone: u64,
     dice: Seeded,
     log: Option<Opened>,
     model: Model,
@@ -119,6 +121,7 @@ impl Author {
         let mut author = Self {
             files: files.clone(),
             clock: Arc::default(),
+            left_alone: seed % 4,
             dice: Seeded::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d),
             log: None,
             model: Model::default(),
@@ -211,7 +214,7 @@ impl Author {
             } else {
                 self.files.fail_sync_after(self.dice.below(6));
             }
-            match reopen(&self.files, &self.clock) {
+            match reopen(&self.files, &self.clock, self.left_alone) {
                 Ok(_) | Err(OpenError::Io { .. }) => {}
                 Err(error) => return Err(format!("the log does not open: {error}")),
             }
@@ -220,12 +223,12 @@ impl Author {
                 self.files.lose_power(Unsynced::Torn(self.dice.next()));
             }
         }
-        let opened = match reopen(&self.files, &self.clock) {
+        let opened = match reopen(&self.files, &self.clock, self.left_alone) {
             // On a disk that got full from elsewhere.
             Err(OpenError::Io { source, .. }) if source.kind() == std::io::ErrorKind::StorageFull => {
                 self.is_full = false;
                 self.files.set_capacity(u64::MAX);
-                reopen(&self.files, &self.clock)
+                reopen(&self.files, &self.clock, self.left_alone)
             }
             other => other,
         };
