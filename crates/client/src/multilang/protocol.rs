@@ -7,6 +7,36 @@ use serde_json::{Value, json};
 use crate::consumer::{Batch, CheckpointError, Initialization};
 use crate::lease::RecordNumber;
 
+/// How programs are told the end, which the KCL has changed once; everything else has stayed. kclpy and the KCL for Ruby from 2.0 on know the new words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Protocol {
+    /// `shutdown` with a reason, as from the KCL 1.x.
+    One,
+    /// `leaseLost` and `shardEnded`, as from the KCL 2.x and 3.x.
+    #[default]
+    Two,
+}
+
+impl Protocol {
+    /// Somebody else has the shard now.
+    #[must_use]
+    pub fn lease_lost(self) -> Value {
+        match self {
+            Self::One => json!({"action": "shutdown", "reason": "ZOMBIE"}),
+            Self::Two => json!({"action": "leaseLost"}),
+        }
+    }
+
+    /// All records of the shard were given: the program has to checkpoint.
+    #[must_use]
+    pub fn shard_ended(self) -> Value {
+        match self {
+            Self::One => json!({"action": "shutdown", "reason": "TERMINATE"}),
+            Self::Two => json!({"action": "shardEnded"}),
+        }
+    }
+}
+
 /// What a program says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {

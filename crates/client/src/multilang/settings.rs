@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::protocol::Protocol;
 use crate::consumer::{Config, InitialPosition, Poison, Retrieval};
 
 /// What is wrong with the properties.
@@ -45,6 +46,8 @@ pub struct Settings {
     pub dead_letter_stream: Option<String>,
     /// The second half of the way from three lease tables to one.
     pub migrates: bool,
+    /// How programs are told the end, if the file says it.
+    pub protocol: Option<Protocol>,
     /// A program that does not answer for so long is ended.
     pub timeout: Option<Duration>,
 }
@@ -138,6 +141,11 @@ impl Settings {
             dynamodb_endpoint: keys.either("dynamoDBEndpoint", "dynamoDbClient.endpointOverride"),
             dead_letter_stream,
             migrates: keys.is_set("migrateAllEntitiesToLeaseTable")?,
+            protocol: match keys.number("rheos.protocol", 1..=2)? {
+                None => None,
+                Some(1) => Some(Protocol::One),
+                Some(_) => Some(Protocol::Two),
+            },
             timeout: seconds.map(Duration::from_secs),
         })
     }
@@ -259,6 +267,7 @@ mod tests {
             (&format!("{whole}failoverTimeMillis={}", u64::MAX), "failoverTimeMillis"),
             (&format!("{whole}leaseAssignmentIntervalMillis=0"), "leaseAssignmentIntervalMillis"),
             (&format!("{whole}rheos.attempts=0"), "rheos.attempts"),
+            (&format!("{whole}rheos.protocol=3"), "from 1 to 2"),
             (&format!("{whole}migrateAllEntitiesToLeaseTable=yes"), "true or false"),
             (&format!("{whole}initialPositionInStream=NOW"), "NOW"),
             (&format!("{whole}retrievalMode=PUSH"), "PUSH"),

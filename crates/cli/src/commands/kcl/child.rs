@@ -11,7 +11,7 @@ use std::time::Duration;
 use rheos_client::consumer::{
     Batch, CheckpointError, Checkpointer, Initialization, ProcessorError, RecordProcessor, StartOver,
 };
-use rheos_client::multilang::protocol::{self, Refusal, Said};
+use rheos_client::multilang::protocol::{self, Protocol, Refusal, Said};
 use rheos_client::multilang::{Heard, Lines};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -28,6 +28,7 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 /// Starts the program of each shard.
 pub(super) struct Programs {
     pub(super) command: Vec<String>,
+    pub(super) protocol: Protocol,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -82,7 +83,8 @@ impl Program {
     }
 
     /// Tells the program something and waits until it has done it. A failure ends the program.
-    async fn tell(&mut self, message: &Value, action: &str, checkpoints: Checkpoints<'_>) -> Result<(), String> {
+    async fn tell(&mut self, message: &Value, checkpoints: Checkpoints<'_>) -> Result<(), String> {
+        let action = message["action"].as_str().unwrap_or_default();
         let Some(process) = &mut self.process else { return Err("the program has ended".to_owned()) };
         let talk = process.talk(&self.shard, message, action, checkpoints);
         let outcome = match self.programs.timeout {
@@ -223,19 +225,19 @@ impl RecordProcessor for Program {
     async fn initialize(&mut self, start: &Initialization) -> Result<(), ProcessorError> {
         self.end().await;
         self.process = Some(self.start()?);
-        Ok(self.tell(&protocol::initialize(start), "initialize", Checkpoints::None).await?)
+        Ok(self.tell(&protocol::initialize(start), Checkpoints::None).await?)
     }
 
     async fn process_records(&mut self, batch: &Batch<'_>, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
         let message = protocol::process_records(batch);
-        let told = self.tell(&message, "processRecords", Checkpoints::By(checkpointer)).await;
+        let told = self.tell(&message, Checkpoints::By(checkpointer)).await;
         Ok(told.map_err(StartOver)?)
     }
 
     async fn lease_lost(&mut self) {
         if self.process.is_some() {
-            let message = serde_json::json!({ "action": "leaseLost" });
-            if let Err(error) = self.tell(&message, "leaseLost", Checkpoints::None).await {
+            let message = self.programs.protocol.lease_lost();
+            if let Err(error) = self.tell(&message, Checkpoints::None).await {
                 tracing::warn!("shard {}: {error}", self.shard);
             }
         }
@@ -243,8 +245,8 @@ impl RecordProcessor for Program {
     }
 
     async fn shard_ended(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
-        let message = serde_json::json!({ "action": "shardEnded" });
-        self.tell(&message, "shardEnded", Checkpoints::By(checkpointer)).await.map_err(StartOver)?;
+        let message = self.programs.protocol.shard_ended();
+        self.tell(&message, Checkpoints::By(checkpointer)).await.map_err(StartOver)?;
         self.end().await;
         Ok(())
     }
@@ -252,7 +254,7 @@ impl RecordProcessor for Program {
     async fn shutdown_requested(&mut self, checkpointer: &Checkpointer) -> Result<(), ProcessorError> {
         if self.process.is_some() {
             let message = serde_json::json!({ "action": "shutdownRequested" });
-            self.tell(&message, "shutdownRequested", Checkpoints::By(checkpointer)).await?;
+            self.tell(&message, Checkpoints::By(checkpointer)).await?;
         }
         // As from Java: whoever was asked to finish hears next that it has no lease any more.
         self.lease_lost().await;

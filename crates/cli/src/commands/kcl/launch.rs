@@ -3,13 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use rheos_client::multilang::properties;
+use rheos_client::multilang::protocol::Protocol;
 
 use crate::edge;
 use crate::failure::{Failure, Outcome};
 
-/// The main classes of the Java daemon, of 2.x and 3.x and of 1.x.
-const CLASSES: [&str; 2] =
-    ["software.amazon.kinesis.multilang.MultiLangDaemon", "com.amazonaws.services.kinesis.multilang.MultiLangDaemon"];
+/// The main classes of the Java daemon, and how it talks.
+const CLASSES: [(&str, Protocol); 2] = [
+    ("software.amazon.kinesis.multilang.MultiLangDaemon", Protocol::Two),
+    ("com.amazonaws.services.kinesis.multilang.MultiLangDaemon", Protocol::One),
+];
 
 /// What was typed.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -17,6 +20,8 @@ pub(super) struct Launch {
     properties: Option<String>,
     /// Where the Java daemon looks for the file first.
     class_path: Vec<PathBuf>,
+    /// How the Java daemon that was asked for talks.
+    pub(super) protocol: Protocol,
 }
 
 impl Launch {
@@ -29,6 +34,10 @@ impl Launch {
                 Some((name, value)) if name.starts_with("--") => (name, Some(value.to_owned())),
                 _ => (argument.as_str(), None),
             };
+            if let Some((_, protocol)) = CLASSES.iter().find(|(class, _)| *class == name) {
+                launch.protocol = *protocol;
+                continue;
+            }
             let mut value = || {
                 let value = inline.clone().or_else(|| arguments.next().cloned());
                 value.ok_or_else(|| Failure::usage(format!("{name} needs a value")))
@@ -40,10 +49,7 @@ impl Launch {
                 }
                 "-p" | "--properties-file" => launch.properties = Some(value()?),
                 "-l" | "--log-configuration" => drop(value()?),
-                _ if CLASSES.contains(&name)
-                    || name.starts_with("-D")
-                    || name.starts_with("-X")
-                    || name == "-server" => {}
+                _ if name.starts_with("-D") || name.starts_with("-X") || name == "-server" => {}
                 _ if name.starts_with('-') => {
                     return Err(Failure::usage(format!("{name} is no option of the daemon")).hint(
                         "rheos kcl --properties-file FILE, or the command line of `java` that starts the daemon",
@@ -89,6 +95,7 @@ mod tests {
         let expected = |class_path: &[&str]| Launch {
             properties: Some("app.properties".to_owned()),
             class_path: class_path.iter().map(PathBuf::from).collect(),
+            protocol: Protocol::Two,
         };
         for (line, class_path) in [
             ("--properties-file app.properties", &[][..]),
@@ -100,7 +107,9 @@ mod tests {
             ),
             ("-classpath /conf com.amazonaws.services.kinesis.multilang.MultiLangDaemon app.properties", &["/conf"]),
         ] {
-            assert_eq!(parse(line).unwrap(), expected(class_path), "{line}");
+            // The daemon of 1.x talks otherwise.
+            let protocol = if line.contains("com.amazonaws") { Protocol::One } else { Protocol::Two };
+            assert_eq!(parse(line).unwrap(), Launch { protocol, ..expected(class_path) }, "{line}");
         }
         for line in ["-p", "--port 3 a", "a b"] {
             assert!(parse(line).is_err(), "{line}");

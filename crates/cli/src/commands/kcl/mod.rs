@@ -23,8 +23,8 @@ use crate::output::Output;
 
 /// Runs the daemon until it is told to stop by SIGTERM or Ctrl-C.
 pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
-    let text = Launch::parse(arguments)?.read()?;
-    let properties = properties::parse(&text).map_err(|error| Failure::new(error.to_string()))?;
+    let launch = Launch::parse(arguments)?;
+    let properties = properties::parse(&launch.read()?).map_err(|error| Failure::new(error.to_string()))?;
     let settings = Settings::new(&properties, random_name).map_err(|error| Failure::new(error.to_string()))?;
     let filter = EnvFilter::builder().parse_lossy(edge::env("RHEOS_LOG").unwrap_or_else(|| "info".to_owned()));
     let log = tracing_subscriber::fmt()
@@ -61,7 +61,8 @@ pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
         letters
     });
     let stream = SdkKinesis::new(kinesis, &config.stream, settings.consumer);
-    let programs = Arc::new(Programs { command: settings.command, timeout: settings.timeout });
+    let protocol = settings.protocol.unwrap_or(launch.protocol);
+    let programs = Arc::new(Programs { command: settings.command, protocol, timeout: settings.timeout });
     let factory = move |shard: &str| Program::new(programs.clone(), shard);
     let worker = Worker::new(config, Environment::system(), Arc::new(store), Arc::new(stream), dead_letters, factory);
     let handle = worker.handle();

@@ -13,6 +13,7 @@ use rheos_client::consumer::{
     WorkerHandle,
 };
 use rheos_client::lease::{Checkpoint, Lease, LeaseTable, MemoryLeaseStore};
+use rheos_client::multilang::protocol::Protocol;
 use rheos_types::HashRange;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,6 +39,8 @@ while IFS= read -r line; do
       answer processRecords ;;
     *'"action":"leaseLost"'*) answer leaseLost ;;
     *'"action":"shardEnded"'*) ask ''; answer shardEnded ;;
+    *'"action":"shutdown",'*'"TERMINATE"'*) ask ''; answer shutdown ;;
+    *'"action":"shutdown",'*) answer shutdown ;;
     *'"action":"shutdownRequested"'*) ask ''; answer shutdownRequested ;;
   esac
 done
@@ -143,6 +146,16 @@ struct Rig {
 
 impl Rig {
     fn start(stream: Scripted, on_initialize: &str, on_records: &str, limit: Option<Duration>) -> Self {
+        Self::start_with(Protocol::Two, stream, on_initialize, on_records, limit)
+    }
+
+    fn start_with(
+        protocol: Protocol,
+        stream: Scripted,
+        on_initialize: &str,
+        on_records: &str,
+        limit: Option<Duration>,
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let (program, out) = (directory.path().join("program.sh"), directory.path().join("out"));
         let text = PROGRAM.replace("ON_INITIALIZE", on_initialize).replace("ON_RECORDS", on_records);
@@ -151,10 +164,11 @@ impl Rig {
             std::io::Write::write_all(&mut file, text.as_bytes()).expect("a file");
         }
         let command = ["/bin/sh".into(), program, out.clone()].map(|part| part.to_string_lossy().into_owned());
-        Self::run(stream, command.to_vec(), limit, out, directory)
+        let programs = Programs { command: command.to_vec(), protocol, timeout: limit };
+        Self::run(stream, programs, out, directory)
     }
 
-    fn run(stream: Scripted, command: Vec<String>, limit: Option<Duration>, out: PathBuf, directory: TempDir) -> Self {
+    fn run(stream: Scripted, programs: Programs, out: PathBuf, directory: TempDir) -> Self {
         let config = Config {
             start: InitialPosition::TrimHorizon,
             failover_ms: 4_000,
@@ -169,7 +183,7 @@ impl Rig {
         };
         let store = Arc::new(MemoryLeaseStore::new());
         let letters = Arc::new(Letters::default());
-        let programs = Arc::new(Programs { command, timeout: limit });
+        let programs = Arc::new(programs);
         let factory = move |shard: &str| Program::new(programs.clone(), shard);
         let (kinesis, table) = (Arc::new(stream), LeaseTable::new(store.clone()));
         let worker =
@@ -351,6 +365,19 @@ async fn a_program_whose_shard_has_ended_is_told_and_ends() {
 }
 
 #[tokio::test]
+async fn a_program_of_1_x_is_told_the_end_in_its_words() {
+    let stream = Scripted::default().with("parent", &["a"]).with("then-child", &["b"]).closed("parent", "then-child");
+    let mut rig = Rig::start_with(Protocol::One, stream, "", "ask ''", None);
+    rig.until("the child's records", |rig| rig.given().len() == 2).await;
+    rig.stop().await;
+    let told = rig.told();
+    let reasons: Vec<&str> = told.iter().filter_map(|told| told["reason"].as_str()).collect();
+    assert_eq!(reasons, ["TERMINATE", "ZOMBIE"], "{told:?}");
+    assert!(rig.count("leaseLost") + rig.count("shardEnded") == 0 && rig.count("eof") == 2, "{told:?}");
+    assert!(rig.lease("parent").await.is_complete());
+}
+
+#[tokio::test]
 async fn a_program_whose_lease_is_lost_is_told_and_can_checkpoint_no_more() {
     // It asks only when it is told to, because the lease goes meanwhile.
     let waits = "while [ ! -e \"$out.go\" ]; do sleep 0.05; done\n ask ''";
@@ -377,7 +404,8 @@ async fn a_program_that_cannot_be_started_is_named() {
     let out = directory.path().join("out");
     drop(edge::create(&out).expect("a file"));
     let stream = Scripted::default().with("shard", &["a"]);
-    let mut rig = Rig::run(stream, vec!["/no/such/program".to_owned()], None, out, directory);
+    let command = vec!["/no/such/program".to_owned()];
+    let mut rig = Rig::run(stream, Programs { command, protocol: Protocol::Two, timeout: None }, out, directory);
     rig.until("the trouble", |rig| {
         let status = rig.handle.status();
         let trouble = status.values().find_map(|status| status.trouble.clone());
