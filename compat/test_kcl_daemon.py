@@ -15,26 +15,26 @@ from harness import REGION, clean_environment, program
 from programs import SOURCES, cache, execute, once
 from reading import wait_active
 
-KCLPY = "amazon_kclpy==3.2.0"
+KCLPY, KCLPY_1 = "amazon_kclpy==3.2.0", "amazon_kclpy==1.5.1"
 NODE = SOURCES / "kcl-node"
 PYTHON_APPLICATION = SOURCES / "kcl-python" / "application.py"
 
 
-def kclpy():
+def kclpy(package=KCLPY):
     """The package as pip has it, without the jars that its installation would fetch."""
-    folder = cache("kclpy")
+    folder = cache("kclpy" if package == KCLPY else "kclpy-1")
 
     def work():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        command = ["download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), KCLPY]
+        command = ["download", "-q", "--no-deps", "--no-binary", ":all:", "-d", str(folder), package]
         execute(sys.executable, "-m", "pip", *command, cwd=folder)
         (archive,) = folder.glob("*.tar.gz")
         with tarfile.open(archive) as source:
             source.extractall(folder, filter="data")
 
     once(PYTHON_APPLICATION.parent, folder, work)
-    return folder / KCLPY.replace("==", "-")
+    return folder / package.replace("==", "-")
 
 
 def node():
@@ -206,6 +206,30 @@ def test_an_application_runs_without_java(server, kinesis, stream, name, tmp_pat
     assert set(rows) == {f"shardId-{number:012}" for number in range(4)}
     assert rows["shardId-000000000000"]["checkpoint"]["S"] == "SHARD_END"
     assert all("leaseOwner" not in row for row in rows.values()), rows
+
+
+def test_an_application_of_kclpy_1_is_told_the_end_in_its_words(server, kinesis, stream, name, tmp_path):
+    """Started as its launcher starts the daemon for Java of 1.x."""
+    made = stream(1)
+    put(kinesis, made, [f"{number}" for number in range(20)])
+    executable = f"{sys.executable} {PYTHON_APPLICATION.with_name('application_1.py')}"
+    application = Application(server, tmp_path, executable, made, name, retrievalMode="POLLING")
+    application.environment["PYTHONPATH"] = str(kclpy(KCLPY_1))
+    java = application.path / "java"
+    java.symlink_to(program())
+    try:
+        application.start([str(java), "-cp", str(tmp_path), "com.amazonaws.services.kinesis.multilang.MultiLangDaemon", application.properties.name])
+        application.until(lambda: len(application.given()) == 20)
+        kinesis.split_shard(StreamName=made, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
+        wait_active(kinesis, made)
+        put(kinesis, made, [f"later-{number}" for number in range(20)])
+        application.until(lambda: len(application.given()) == 40)
+        application.stop()
+    finally:
+        application.kill()
+    assert application.lines().count("TERMINATE shardId-000000000000") == 1 and application.count("initialize") == 3, application.told()
+    assert application.count("shutdown") == application.count("ZOMBIE") == 2, application.told()
+    assert leases(server, name)["shardId-000000000000"]["checkpoint"]["S"] == "SHARD_END"
 
 
 def test_a_record_that_no_process_survives_goes_to_the_dead_letters_and_back(server, kinesis, stream, name, tmp_path):
