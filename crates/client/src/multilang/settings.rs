@@ -114,7 +114,8 @@ impl Settings {
             config.shutdown_grace_ms = grace_ms;
         }
         config.max_records = keys.number("maxRecords", 1..=10_000)?.unwrap_or(config.max_records);
-        config.renewals_at_once = keys.number("maxLeaseRenewalThreads")?.unwrap_or(config.renewals_at_once);
+        config.renewals_at_once =
+            keys.number("maxLeaseRenewalThreads", 1..=usize::MAX)?.unwrap_or(config.renewals_at_once);
         config.max_leases = keys.number("maxLeasesForWorker", 1..=usize::MAX)?.unwrap_or(config.max_leases);
         config.max_leases_to_steal =
             keys.number("maxLeasesToStealAtOneTime", 1..=usize::MAX)?.unwrap_or(config.max_leases_to_steal);
