@@ -63,19 +63,17 @@ impl IndexView {
         self.filling.is_none()
     }
 
-    fn insert(&mut self, record: &IndexRecord, stored: &Arc<Stored>) {
-        let Some(place) = place_in(record, stored) else { return };
-        if self.items.get(&place).is_none() {
-            self.size_bytes += stored.size_bytes;
-        }
+    /// Takes an item in, in the place of what was there before.
+    fn insert(&mut self, place: IndexPlace, stored: &Arc<Stored>) {
+        let before = self.items.get(&place).map_or(0, |before| before.size_bytes);
+        self.size_bytes = self.size_bytes - before + stored.size_bytes;
         self.items.insert_mut(place, stored.clone());
     }
 
-    fn remove(&mut self, record: &IndexRecord, stored: &Stored) {
-        if let Some(place) = place_in(record, stored)
-            && self.items.remove_mut(&place)
-        {
-            self.size_bytes -= stored.size_bytes;
+    fn remove(&mut self, place: &IndexPlace) {
+        let before = self.items.get(place).map_or(0, |before| before.size_bytes);
+        if self.items.remove_mut(place) {
+            self.size_bytes -= before;
         }
     }
 }
@@ -128,11 +126,13 @@ impl TableView {
         }
         for (name, index) in &mut self.indexes {
             let Some(record) = self.record.indexes.get(name) else { continue };
-            if let Some(before) = &before {
-                index.remove(record, before);
+            let [from, to] = [&before, &stored].map(|it| place_in(record, it.as_ref()?));
+            // Most changes of an item, a lease's renewal for one, leave it where it is.
+            if let Some(from) = from.filter(|from| Some(from) != to.as_ref()) {
+                index.remove(&from);
             }
-            if let Some(stored) = &stored {
-                index.insert(record, stored);
+            if let (Some(to), Some(stored)) = (to, &stored) {
+                index.insert(to, stored);
             }
         }
         match stored {
@@ -152,7 +152,9 @@ impl TableView {
             let (Some(record), Some(from)) = (self.record.indexes.get(name), index.filling.take()) else { continue };
             let mut last = None;
             for (place, stored) in self.items.range((from, Bound::Unbounded)).take(count) {
-                index.insert(record, stored);
+                if let Some(at) = place_in(record, stored) {
+                    index.insert(at, stored);
+                }
                 last = Some(place);
             }
             // What is written meanwhile goes in by `set`, before or behind this place.

@@ -193,8 +193,8 @@ impl Tables {
     ) -> Result<Decision, ItemError> {
         let mut turn = None;
         for _ in 0..ATTEMPTS {
-            let view = self.serving(namespace, table)?;
-            let decision = decide(&view, write)?;
+            // Nobody holds the view while the disk works: the commit changes it in its place.
+            let decision = decide(&*self.serving(namespace, table)?, write)?;
             let Some(transaction) = decision.transaction() else { return Ok(decision) };
             self.check_room(&namespace.account, decision.growth_bytes)?;
             if self.commit(transaction).await?.is_ok() {
