@@ -1,7 +1,7 @@
 //! How much capacity a call would have consumed. Nothing is limited by it.
 
-use crate::catalog::{IndexProjection, TableRecord};
-use crate::value::{Item, size_bytes};
+use crate::catalog::{IndexProjection, IndexRecord, TableRecord};
+use crate::value::{AttributeValue, Item, size_bytes};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -53,20 +53,16 @@ impl Capacity {
         let larger = before.map_or(0, size_bytes).max(after.map_or(0, size_bytes));
         let mut capacity = Self { table: units(larger), indexes: BTreeMap::new() };
         for (name, index) in &record.indexes {
-            let shown = |item: Option<&Item>| {
-                let item = item?;
-                let has_key = index.key.names().all(|name| item.contains_key(name));
-                has_key.then(|| projected(item, record, &index.projection, index.key.names()))
-            };
-            let (was, is) = (shown(before), shown(after));
+            let [was, is] = [before, after].map(|item| in_index(item?, record, index));
+            let size = |shown: &Shown<'_>| shown.iter().map(|(name, value)| name.len() + value.size_bytes()).sum();
             let cost = match (&was, &is) {
                 (None, None) => 0.0,
-                (Some(one), None) | (None, Some(one)) => units(size_bytes(one)),
+                (Some(one), None) | (None, Some(one)) => units(size(one)),
                 (Some(was), Some(is)) if was == is => 0.0,
                 (Some(was), Some(is)) if index.key.names().all(|name| was.get(name) == is.get(name)) => {
-                    units(size_bytes(was).max(size_bytes(is)))
+                    units(size(was).max(size(is)))
                 }
-                (Some(was), Some(is)) => units(size_bytes(was)) + units(size_bytes(is)),
+                (Some(was), Some(is)) => units(size(was)) + units(size(is)),
             };
             if cost > 0.0 {
                 capacity.indexes.insert(name.clone(), cost);
@@ -77,17 +73,35 @@ impl Capacity {
 }
 
 /// What an index shows of an item.
+type Shown<'a> = BTreeMap<&'a String, &'a AttributeValue>;
+
+/// The same; `None` for an item that is not in the index.
+fn in_index<'a>(item: &'a Item, record: &TableRecord, index: &IndexRecord) -> Option<Shown<'a>> {
+    let has_key = index.key.names().all(|name| item.contains_key(name));
+    has_key.then(|| shown(item, record, &index.projection, index.key.names()))
+}
+
+fn shown<'a, 'b>(
+    item: &'a Item,
+    record: &'b TableRecord,
+    projection: &'b IndexProjection,
+    own_key: impl Iterator<Item = &'b String>,
+) -> Shown<'a> {
+    let more: &[String] = match projection {
+        IndexProjection::All => return item.iter().collect(),
+        IndexProjection::KeysOnly => &[],
+        IndexProjection::Include(names) => names,
+    };
+    own_key.chain(record.key.names()).chain(more).filter_map(|name| item.get_key_value(name)).collect()
+}
+
+/// A copy of what an index shows of an item.
 pub(crate) fn projected<'a>(
     item: &Item,
     record: &'a TableRecord,
     projection: &'a IndexProjection,
     own_key: impl Iterator<Item = &'a String>,
 ) -> Item {
-    let more: &[String] = match projection {
-        IndexProjection::All => return item.clone(),
-        IndexProjection::KeysOnly => &[],
-        IndexProjection::Include(names) => names,
-    };
-    let names = own_key.chain(record.key.names()).chain(more);
-    names.filter_map(|name| Some((name.clone(), item.get(name)?.clone()))).collect()
+    let shown = shown(item, record, projection, own_key).into_iter();
+    shown.map(|(name, value)| (name.clone(), value.clone())).collect()
 }

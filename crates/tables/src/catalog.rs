@@ -223,10 +223,10 @@ impl TableRecord {
     }
 }
 
-/// An item.
+/// An item, its own or one that is borrowed to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ItemRecord {
-    pub(crate) item: Item,
+pub(crate) struct ItemRecord<I = Item> {
+    pub(crate) item: I,
 }
 
 /// A transaction that was carried out, by the token that its caller gave it.

@@ -270,7 +270,10 @@ impl State {
         };
         let place = match &stored {
             Some(stored) => {
-                self.places.insert(key.clone(), stored.place.clone());
+                // A key always names the same place.
+                if !self.places.contains_key(key) {
+                    self.places.insert(key.clone(), stored.place.clone());
+                }
                 stored.place.clone()
             }
             // One that was never there, or one of a table that is gone.

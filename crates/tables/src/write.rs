@@ -116,7 +116,7 @@ pub(crate) fn decide(view: &TableView, write: &Write) -> Result<Decision, ItemEr
         _ if is_same => (None, 0),
         None => (Some(Change::Delete { key: key.clone() }), 0),
         Some(item) => {
-            let value = encode(&ItemRecord { item: item.clone() });
+            let value = encode(&ItemRecord { item });
             if value.len() > STORED_BYTES {
                 return Err(Invalid::ItemTooLarge.into());
             }
