@@ -13,7 +13,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const PRODUCERS: u64 = 3;
+/// So many, and more on a machine that lets the producers come to little meanwhile.
 const BACKUPS: usize = 6;
+const MOST_BACKUPS: usize = 200;
+const RECORDS: u64 = 2000;
 /// Small enough for log files to be used again, and segments to be written, all the time.
 const FILES: DiskOptions = DiskOptions { log_file_bytes: Some(256 << 10) };
 
@@ -71,7 +74,8 @@ fn backups_under_load_have_all_that_was_acknowledged_before_they_began() {
     let acknowledged: Vec<Vec<AtomicU64>> =
         (0..PRODUCERS).map(|_| (0..40).map(|_| AtomicU64::new(0)).collect()).collect();
     let stop = AtomicBool::new(false);
-    let (mut reused, mut copied) = (0, 0);
+    let counts = || -> Vec<u64> { acknowledged.iter().flatten().map(|count| count.load(Ordering::SeqCst)).collect() };
+    let (mut backups, mut reused, mut copied) = (0, 0, 0);
     std::thread::scope(|scope| {
         for (producer, shards) in acknowledged.iter().enumerate() {
             let (log, stop) = (&log, &stop);
@@ -79,26 +83,26 @@ fn backups_under_load_have_all_that_was_acknowledged_before_they_began() {
                 .spawn_scoped(scope, move || produce(log, producer as u64, shards, stop))
                 .expect("a thread");
         }
-        for round in 0..BACKUPS {
-            let before: Vec<u64> = acknowledged.iter().flatten().map(|count| count.load(Ordering::SeqCst)).collect();
+        let has_moved = |reused: u64| reused > 0 && counts().iter().sum::<u64>() > RECORDS;
+        while backups < BACKUPS || (!has_moved(reused) && backups < MOST_BACKUPS) {
+            let before = counts();
             let taken = backup(&files, &data, &target, &["KEY"], 0, &mut |_| {}).expect("is taken");
             assert!(taken.findings.is_empty(), "{:?}", taken.findings);
             reused += taken.reused_bytes;
             copied += taken.copied_bytes;
-            let restored = home.path().join(format!("restored-{round}"));
-            restore(&files, &target, &restored, &Seeded::new(round as u64), &mut |_| {}).expect("is restored");
+            let restored = home.path().join(format!("restored-{backups}"));
+            restore(&files, &target, &restored, &Seeded::new(backups as u64), &mut |_| {}).expect("is restored");
             hold(&files, &restored, &before);
+            std::fs::remove_dir_all(&restored).expect("is removed");
+            backups += 1;
         }
         stop.store(true, Ordering::Relaxed);
     });
     log.close();
     wait(log.closed());
-    let last: Vec<u64> = acknowledged.iter().flatten().map(|count| count.load(Ordering::SeqCst)).collect();
-    println!(
-        "{BACKUPS} backups of {} records: {copied} bytes copied, {reused} had been before",
-        last.iter().sum::<u64>()
-    );
-    assert!(reused > 0 && last.iter().sum::<u64>() > 2000, "the log hardly moved: {last:?}");
+    let total: u64 = counts().iter().sum();
+    println!("{backups} backups of {total} records: {copied} bytes copied, {reused} had been before");
+    assert!(reused > 0 && total > RECORDS, "the log hardly moved");
 }
 
 /// Opens a restored directory and holds it to what was acknowledged before its backup began.
