@@ -98,29 +98,23 @@ impl Settings {
         }
         // The default of Java.
         config.idle_ms = 1_500;
-        config.idle_ms = keys.number("idleTimeBetweenReadsInMillis", 0..=YEAR_MS)?.unwrap_or(config.idle_ms);
-        let set = |place: &mut u64, key| -> Result<(), SettingsError> {
-            *place = keys.number(key, MS)?.unwrap_or(*place);
-            Ok(())
-        };
-        set(&mut config.assignment_interval_ms, "leaseAssignmentIntervalMillis")?;
-        set(&mut config.shard_sync_interval_ms, "shardSyncIntervalMillis")?;
-        set(&mut config.parent_poll_ms, "parentShardPollIntervalMillis")?;
-        set(&mut config.handoff_ms, "gracefulLeaseHandoffTimeoutMillis")?;
-        set(&mut config.metrics_interval_ms, "workerMetricsReporterFreqInMillis")?;
-        set(&mut config.retry.backoff_ms, "taskBackoffTimeMillis")?;
+        keys.set(&mut config.idle_ms, "idleTimeBetweenReadsInMillis", 0..=YEAR_MS)?;
+        keys.set(&mut config.assignment_interval_ms, "leaseAssignmentIntervalMillis", MS)?;
+        keys.set(&mut config.shard_sync_interval_ms, "shardSyncIntervalMillis", MS)?;
+        keys.set(&mut config.parent_poll_ms, "parentShardPollIntervalMillis", MS)?;
+        keys.set(&mut config.handoff_ms, "gracefulLeaseHandoffTimeoutMillis", MS)?;
+        keys.set(&mut config.metrics_interval_ms, "workerMetricsReporterFreqInMillis", MS)?;
+        keys.set(&mut config.retry.backoff_ms, "taskBackoffTimeMillis", MS)?;
+        keys.set(&mut config.max_records, "maxRecords", 1..=10_000)?;
+        keys.set(&mut config.renewals_at_once, "maxLeaseRenewalThreads", 1..=usize::MAX)?;
+        keys.set(&mut config.max_leases, "maxLeasesForWorker", 1..=usize::MAX)?;
+        keys.set(&mut config.max_leases_to_steal, "maxLeasesToStealAtOneTime", 1..=usize::MAX)?;
+        keys.set(&mut config.retry.attempts, "rheos.attempts", 1..=u32::MAX)?;
         // Java's default is no grace at all, and every stop of a worker costs duplicates.
         if let Some(grace_ms) = keys.number("shutdownGraceMillis", 0..=YEAR_MS)?.filter(|grace_ms| *grace_ms > 0) {
             config.shutdown_grace_ms = grace_ms;
         }
-        config.max_records = keys.number("maxRecords", 1..=10_000)?.unwrap_or(config.max_records);
-        config.renewals_at_once =
-            keys.number("maxLeaseRenewalThreads", 1..=usize::MAX)?.unwrap_or(config.renewals_at_once);
-        config.max_leases = keys.number("maxLeasesForWorker", 1..=usize::MAX)?.unwrap_or(config.max_leases);
-        config.max_leases_to_steal =
-            keys.number("maxLeasesToStealAtOneTime", 1..=usize::MAX)?.unwrap_or(config.max_leases_to_steal);
         config.call_for_empty_batches = keys.is_set("callProcessRecordsEvenForEmptyRecordList")?;
-        config.retry.attempts = keys.number("rheos.attempts", 1..=u32::MAX)?.unwrap_or(config.retry.attempts);
         let dead_letter_stream = keys.get("rheos.deadLetterStream").map(str::to_owned);
         config.poison = match (keys.get("rheos.poison"), &dead_letter_stream) {
             (None, None) | (Some("stop"), _) => Poison::Stop,
@@ -175,6 +169,17 @@ impl<'a> Keys<'a> {
         let number = text.parse().ok().filter(|number| range.contains(number));
         let why = || format!("`{text}` is no number from {} to {}", range.start(), range.end());
         number.map(Some).ok_or_else(|| wrong(key, why()))
+    }
+
+    /// Puts the number where it belongs, if the file says one.
+    fn set<T>(&self, place: &mut T, key: &'static str, range: RangeInclusive<T>) -> Result<(), SettingsError>
+    where
+        T: FromStr + PartialOrd + Display,
+    {
+        if let Some(number) = self.number(key, range)? {
+            *place = number;
+        }
+        Ok(())
     }
 
     fn is_set(&self, key: &'static str) -> Result<bool, SettingsError> {

@@ -253,8 +253,7 @@ impl Disk {
     fn fresh_file(&self, bytes: u64) -> io::Result<(Arc<dyn File>, LogFileRef)> {
         let path = log_file::directory(&self.directory).join(FRESH);
         self.files.remove_if_there(&path)?;
-        let file = self.files.create(&path)?;
-        file.allocate(bytes)?;
+        let file = self.allocate(&path, bytes)?;
         let listed = self.name_and_list(&*file, FRESH, bytes)?;
         Ok((file, listed))
     }
@@ -467,14 +466,8 @@ impl Medium for Disk {
         let path = log_file::directory(&self.directory).join(SPARE);
         self.files.remove_if_there(&path)?;
         // Zeros make each sync of small batches faster, and cost as much as the segments that a busy log is spared.
-        let file = if is_busy {
-            let file = self.files.create(&path)?;
-            file.allocate(self.log_file_bytes)?;
-            file
-        } else {
-            self.write_zeros(&path, self.log_file_bytes)?
-        };
-        self.add_spare(file)
+        let make = if is_busy { Self::allocate } else { Self::write_zeros };
+        self.add_spare(make(self, &path, self.log_file_bytes)?)
     }
 
     fn files_that_may_wait(&self, bytes: u64) -> usize {
@@ -535,6 +528,13 @@ impl Disk {
             locked(&self.spares).push_back(listed);
         }
         Ok(())
+    }
+
+    /// Makes a file that has its room, and nothing written in it.
+    fn allocate(&self, path: &Path, bytes: u64) -> io::Result<Arc<dyn File>> {
+        let file = self.files.create(path)?;
+        file.allocate(bytes)?;
+        Ok(file)
     }
 
     /// Makes a file full of zeros: overwriting bytes that exist needs no change of metadata, which makes a sync twice as
