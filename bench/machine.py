@@ -50,6 +50,7 @@ def memory_mib(pid, name):
 
 def processor_seconds(pid):
     """What a process without its children has taken of the processor so far."""
+    # utime and stime of all threads are fields 14 and 15 of the line, 11 and 12 after the name.
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
 
