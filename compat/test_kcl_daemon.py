@@ -1,5 +1,6 @@
 """Unmodified kclpy and the unmodified KCL for Node under `rheos kcl`: no Java, one server for the stream and for the leases."""
 
+import datetime
 import json
 import shutil
 import signal
@@ -133,6 +134,23 @@ def rheos(server, *words):
     return done
 
 
+def processed(server, name):
+    """What the daemon has told CloudWatch: from which shards records were processed, and how many."""
+    cloudwatch = server.boto3("cloudwatch")
+    found = cloudwatch.list_metrics(Namespace=name, MetricName="RecordsProcessed")["Metrics"]
+    now, of = datetime.datetime.now(datetime.UTC), {"records": 0}
+    for metric in found:
+        points = cloudwatch.get_metric_statistics(
+            **metric, StartTime=now - datetime.timedelta(minutes=10), EndTime=now + datetime.timedelta(minutes=10),
+            Period=60, Statistics=["Sum"],
+        )["Datapoints"]
+        dimensions = {dimension["Name"]: dimension["Value"] for dimension in metric["Dimensions"]}
+        assert dimensions.pop("Operation") == "ProcessTask"
+        of[dimensions["ShardId"]] = True
+        of["records"] += sum(point["Sum"] for point in points)
+    return of
+
+
 def put(kinesis, stream, payloads):
     for payload in payloads:
         kinesis.put_record(StreamName=stream, PartitionKey=f"key-{payload}", Data=payload.encode())
@@ -206,6 +224,8 @@ def test_an_application_runs_without_java(server, kinesis, stream, name, tmp_pat
     assert set(rows) == {f"shardId-{number:012}" for number in range(4)}
     assert rows["shardId-000000000000"]["checkpoint"]["S"] == "SHARD_END"
     assert all("leaseOwner" not in row for row in rows.values()), rows
+    # Two of the processes died with records of the first eighty.
+    assert processed(server, name) == {**dict.fromkeys(rows, True), "records": len(payloads + later)}
 
 
 def test_an_application_of_kclpy_1_is_told_the_end_in_its_words(server, kinesis, stream, name, tmp_path):

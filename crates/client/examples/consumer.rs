@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
 use rheos_client::consumer::{
-    Batch, Checkpointer, Config, DeadLetterStream, Environment, Initialization, Poison, ProcessorError,
-    RecordProcessor, SdkKinesis, Worker,
+    Batch, Checkpointer, CloudWatchMetrics, Config, DeadLetterStream, Environment, Initialization, Poison,
+    ProcessorError, RecordProcessor, SdkKinesis, Services, Worker,
 };
 use rheos_client::lease::DynamoDbLeaseStore;
 
@@ -63,14 +63,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let leases = DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::new(&aws), &application);
     let worker_name = format!("worker-{}", std::process::id());
     let config = Config { poison: Poison::DeadLetter, ..Config::new(&application, &stream, worker_name) };
-    let worker = Worker::new(
-        config,
-        Environment::system(),
-        Arc::new(leases),
-        Arc::new(SdkKinesis::new(kinesis.clone(), stream, application)),
-        Some(Arc::new(DeadLetterStream::new(kinesis, dead_letters))),
-        |shard: &str| Printer { shard: shard.to_owned() },
-    );
+    let services = Services {
+        leases: Arc::new(leases),
+        kinesis: Arc::new(SdkKinesis::new(kinesis.clone(), stream, &application)),
+        dead_letters: Some(Arc::new(DeadLetterStream::new(kinesis, dead_letters))),
+        metrics: Some(Arc::new(CloudWatchMetrics::new(aws_sdk_cloudwatch::Client::new(&aws), application))),
+    };
+    let worker =
+        Worker::new(config, Environment::system(), services, |shard: &str| Printer { shard: shard.to_owned() });
     let handle = worker.handle();
     let running = worker.run();
     tokio::pin!(running);

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rheos_client::consumer::{
     Batch, Checkpointer, Config, Environment, Initialization, Kinesis, KinesisError, KinesisFuture, Page,
-    ProcessorError, ReadFrom, RecordProcessor, Shard, ShardFilter, Subscription, Worker,
+    ProcessorError, ReadFrom, RecordProcessor, Services, Shard, ShardFilter, Subscription, Worker,
 };
 use rheos_client::lease::DynamoDbLeaseStore;
 use rheos_types::HashRange;
@@ -84,7 +84,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         let store = DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::new(&aws), "leases");
         // Everything else is as the KCL has it: renewed every 3.3 s, shared out every 20 s.
         let config = Config { idle_ms: 3_600_000, ..Config::new("leases", "silent", format!("worker-{number}")) };
-        let worker = Worker::new(config, Environment::system(), Arc::new(store), silent.clone(), None, |_: &str| Idle);
+        let services = Services::new(Arc::new(store), silent.clone());
+        let worker = Worker::new(config, Environment::system(), services, |_: &str| Idle);
         handles.push((worker.handle(), tokio::spawn(worker.run())));
     }
     while handles.iter().map(|(handle, _)| handle.status().len()).sum::<usize>() < leases as usize {

@@ -15,7 +15,8 @@ use std::time::Instant;
 use aws_config::BehaviorVersion;
 use bytes::Bytes;
 use rheos_client::consumer::{
-    Batch, Checkpointer, Config, Environment, Initialization, ProcessorError, RecordProcessor, SdkKinesis, Worker,
+    Batch, Checkpointer, Config, Environment, Initialization, ProcessorError, RecordProcessor, SdkKinesis, Services,
+    Worker,
 };
 use rheos_client::lease::DynamoDbLeaseStore;
 use rheos_client::producer::{
@@ -167,7 +168,8 @@ async fn consume(stream: &str, records: u64) -> Result<(), Box<dyn Error>> {
         Arc::new(Progress { left: AtomicU64::new(records), begun: std::sync::OnceLock::new(), done: Notify::new() });
     let counters = progress.clone();
     let factory = move |_: &str| Counter(counters.clone());
-    let worker = Worker::new(config, Environment::system(), Arc::new(store), Arc::new(kinesis), None, factory);
+    let services = Services::new(Arc::new(store), Arc::new(kinesis));
+    let worker = Worker::new(config, Environment::system(), services, factory);
     let handle = worker.handle();
     let running = tokio::spawn(worker.run());
     progress.done.notified().await;

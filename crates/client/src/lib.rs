@@ -11,8 +11,11 @@
 
 pub mod aggregation;
 pub mod consumer;
+mod figures;
 #[cfg(feature = "fuzz")]
 pub mod fuzz;
 pub mod lease;
 pub mod multilang;
 pub mod producer;
+
+pub use figures::Figures;

@@ -54,7 +54,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use driver::Driver;
 #[cfg(feature = "aws")]
 pub use kinesis::KinesisTransport;
-pub use metrics::{Figures, Metrics, StreamMetrics};
+pub use metrics::{Metrics, StreamMetrics};
 pub use outcome::{Attempt, Outcome, Pending, Reason, Refused, Unwritten, Written};
 pub use record::Record;
 pub use settings::{ITEM_BYTES, InvalidSettings, Settings};

@@ -7,16 +7,20 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws_sdk_kinesis::config::{BehaviorVersion, Credentials, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::Statistic;
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kinesis::primitives::Blob;
-use aws_sdk_kinesis::{Client, Config as SdkConfig};
 use rheos_client::aggregation::{Packer, UserRecord};
 use rheos_client::consumer::{
-    Batch, Checkpointer, Config, DeadLetterStream, Environment, Initialization, Poison, ProcessorError,
-    RecordProcessor, Retrieval, Retry, SdkKinesis, Worker, WorkerHandle,
+    Batch, Checkpointer, CloudWatchMetrics, Config, DeadLetterStream, Environment, Initialization, Poison,
+    ProcessorError, RecordProcessor, Retrieval, Retry, SdkKinesis, Services, Worker, WorkerHandle,
 };
 use rheos_client::lease::{DynamoDbLeaseStore, LeaseStore, LeaseTable, MemoryLeaseStore};
 use rheos_testkit::{Home, TestServer};
+use rheos_types::Clock;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
@@ -72,22 +76,22 @@ impl RecordProcessor for Collector {
     }
 }
 
-fn client(server: &TestServer) -> Client {
-    let config = SdkConfig::builder()
+fn sdk(server: &TestServer) -> SdkConfig {
+    let credentials = Credentials::new("any", "any", None, None, "test");
+    SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(server.url())
         .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("any", "any", None, None, "test"));
-    Client::from_conf(config.build())
+        .credentials_provider(SharedCredentialsProvider::new(credentials))
+        .build()
+}
+
+fn client(server: &TestServer) -> Client {
+    Client::new(&sdk(server))
 }
 
 fn leases_at(server: &TestServer, table: &str) -> Arc<dyn LeaseStore> {
-    let config = aws_sdk_dynamodb::config::Builder::new()
-        .behavior_version(aws_sdk_dynamodb::config::BehaviorVersion::latest())
-        .endpoint_url(server.url())
-        .region(Region::new("us-east-1"))
-        .credentials_provider(Credentials::new("any", "any", None, None, "test"));
-    Arc::new(DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::from_conf(config.build()), table))
+    Arc::new(DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::new(&sdk(server)), table))
 }
 
 async fn active(client: &Client, stream: &str) {
@@ -120,7 +124,7 @@ fn config(stream: &str, worker: &str, retrieval: Retrieval) -> Config {
         failover_ms: 5_000,
         leader_lock_ms: 4_000,
         assignment_interval_ms: 500,
-        metrics_interval_ms: 1_000,
+        worker_metrics_interval_ms: 1_000,
         shard_sync_interval_ms: 1_000,
         parent_poll_ms: 100,
         idle_ms: 50,
@@ -130,13 +134,42 @@ fn config(stream: &str, worker: &str, retrieval: Retrieval) -> Config {
     }
 }
 
-fn start(client: &Client, store: &Arc<dyn LeaseStore>, seen: &Seen, config: Config) -> (WorkerHandle, JoinHandle<()>) {
+/// The sum of a metric's values, by the dimension besides the operation.
+async fn measured(server: &TestServer, namespace: &str, name: &str) -> BTreeMap<String, f64> {
+    let cloudwatch = aws_sdk_cloudwatch::Client::new(&sdk(server));
+    let found = cloudwatch.list_metrics().namespace(namespace).metric_name(name).send().await.unwrap();
+    let mut sums = BTreeMap::new();
+    let now_s = server.clock.wall_ms().cast_signed() / 1000;
+    for metric in found.metrics() {
+        let around = |s: i64| DateTime::from_secs(now_s + s);
+        let asked = cloudwatch.get_metric_statistics().namespace(namespace).metric_name(name);
+        let asked = asked.set_dimensions(metric.dimensions.clone()).start_time(around(-600)).end_time(around(600));
+        let points = asked.period(60).statistics(Statistic::Sum).send().await.unwrap();
+        let sum = points.datapoints().iter().filter_map(|point| point.sum).sum();
+        let whose = metric.dimensions().iter().find(|dimension| dimension.name() != Some("Operation"));
+        sums.insert(whose.and_then(|dimension| dimension.value()).unwrap_or_default().to_owned(), sum);
+    }
+    sums
+}
+
+fn start(
+    server: &TestServer,
+    store: &Arc<dyn LeaseStore>,
+    seen: &Seen,
+    config: Config,
+) -> (WorkerHandle, JoinHandle<()>) {
+    let client = client(server);
     let kinesis = SdkKinesis::new(client.clone(), &config.stream, &config.application);
-    let letters = DeadLetterStream::new(client.clone(), "letters");
+    let letters = DeadLetterStream::new(client, "letters");
+    let metrics = CloudWatchMetrics::new(aws_sdk_cloudwatch::Client::new(&sdk(server)), &config.application);
     let seen = seen.clone();
     let factory = move |shard: &str| Collector { seen: seen.clone(), shard: shard.to_owned() };
-    let worker =
-        Worker::new(config, Environment::system(), store.clone(), Arc::new(kinesis), Some(Arc::new(letters)), factory);
+    let services = Services {
+        dead_letters: Some(Arc::new(letters)),
+        metrics: Some(Arc::new(metrics)),
+        ..Services::new(store.clone(), Arc::new(kinesis))
+    };
+    let worker = Worker::new(config, Environment::system(), services, factory);
     let handle = worker.handle();
     #[expect(clippy::disallowed_methods, reason = "a test runs its workers")]
     let running = tokio::spawn(async move { worker.run().await.unwrap() });
@@ -150,8 +183,8 @@ async fn consume(retrieval: Retrieval, store: Arc<dyn LeaseStore>, server: &Test
     create(&client, "letters", 1).await;
     put(&client, "words", (0..100).map(|number| format!("first-{number}"))).await;
     let seen = Seen::default();
-    let (one, running_one) = start(&client, &store, &seen, config("words", "one", retrieval));
-    let (another, running_another) = start(&client, &store, &seen, config("words", "another", retrieval));
+    let (one, running_one) = start(server, &store, &seen, config("words", "one", retrieval));
+    let (another, running_another) = start(server, &store, &seen, config("words", "another", retrieval));
     seen.until(100).await;
 
     let mut packer = Packer::new();
@@ -206,18 +239,37 @@ async fn consume(retrieval: Retrieval, store: Arc<dyn LeaseStore>, server: &Test
         (&"it is poison".into(), &"words".into(), &"poison".into())
     );
     assert_eq!(letter["data"], "cG9pc29u");
+    has_measured(server).await;
+}
+
+/// What the workers of `consume` have told CloudWatch, now that both have stopped.
+async fn has_measured(server: &TestServer) {
+    let total = |by: BTreeMap<String, f64>| by.values().sum::<f64>();
+    let by_shard = measured(server, "words-app", "RecordsProcessed").await;
+    let shards: Vec<&str> = by_shard.keys().map(|shard| &shard["shardId-00000000000".len()..]).collect();
+    assert_eq!(shards, ["0", "1", "2", "3", "4"], "by shard");
+    assert_eq!(total(by_shard), 450.0, "each record once");
+    assert_eq!(total(measured(server, "words-app", "DeadLetters").await), 1.0);
+    let ended = measured(server, "words-app", "RecordProcessor.initialize.Success").await;
+    assert_eq!(ended.keys().collect::<Vec<_>>(), [""], "of the application");
+    let leases = measured(server, "words-app", "CurrentLeases").await;
+    assert_eq!(leases.keys().collect::<Vec<_>>(), ["another", "one"]);
+    for name in ["MillisBehindLatest", "RecordProcessor.processRecords.Time", "UpdateLease.Success", "RenewLease.Time"]
+    {
+        assert!(!measured(server, "words-app", name).await.is_empty(), "{name}");
+    }
 }
 
 /// A worker on a runtime of its own, which can be taken away from it in the middle of anything.
 fn start_mortal(
-    client: &Client,
+    server: &TestServer,
     store: &Arc<dyn LeaseStore>,
     seen: &Seen,
     config: Config,
 ) -> (WorkerHandle, tokio::runtime::Runtime) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
     let entered = runtime.enter();
-    let (handle, _) = start(client, store, seen, config);
+    let (handle, _) = start(server, store, seen, config);
     drop(entered);
     (handle, runtime)
 }
@@ -229,8 +281,8 @@ async fn survive(retrieval: Retrieval) {
     create(&client, "words", 4).await;
     create(&client, "letters", 1).await;
     put(&client, "words", (0..100).map(|number| format!("first-{number}"))).await;
-    let (dies, runtime) = start_mortal(&client, &store, &seen, config("words", "dies", retrieval));
-    let (_, running) = start(&client, &store, &seen, config("words", "lives", retrieval));
+    let (dies, runtime) = start_mortal(&server, &store, &seen, config("words", "dies", retrieval));
+    let (_, running) = start(&server, &store, &seen, config("words", "lives", retrieval));
     seen.until(100).await;
     let has_some = async {
         while dies.status().is_empty() || dies.status().len() == 4 {

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use rheos_types::{Clock, Random, SystemClock, SystemRandom};
 
 use super::cpu::{Cpu, SystemCpu};
+use super::metrics::MetricsConfig;
 use crate::lease::Checkpoint;
 
 /// How a worker behaves. Times are in milliseconds.
@@ -30,7 +31,7 @@ pub struct Config {
     /// How often leases are shared out.
     pub assignment_interval_ms: u64,
     /// How often a worker says how busy it is.
-    pub metrics_interval_ms: u64,
+    pub worker_metrics_interval_ms: u64,
     /// How often the shards of the stream are compared with the leases.
     pub shard_sync_interval_ms: u64,
     /// How often a shard looks whether its parents are done.
@@ -63,6 +64,8 @@ pub struct Config {
     pub misplaced: Misplaced,
     /// Whether processors are called when there are no records.
     pub call_for_empty_batches: bool,
+    /// What is measured, if somebody wants to know.
+    pub metrics: MetricsConfig,
 }
 
 /// Where reading begins if nobody has read before.
@@ -152,7 +155,7 @@ impl Config {
             renewals_at_once: 20,
             leader_lock_ms: 3 * failover_ms,
             assignment_interval_ms: 2 * failover_ms,
-            metrics_interval_ms: 30_000,
+            worker_metrics_interval_ms: 30_000,
             shard_sync_interval_ms: 60_000,
             parent_poll_ms: 2_000,
             cleanup_interval_ms: 60_000,
@@ -169,6 +172,7 @@ impl Config {
             poison: Poison::Stop,
             misplaced: Misplaced::Deliver,
             call_for_empty_batches: false,
+            metrics: MetricsConfig::default(),
         }
     }
 

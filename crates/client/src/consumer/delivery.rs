@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::config::{Config, Environment, Poison};
 use super::dead_letters::{DeadLetter, DeadLetters};
 use super::held::{Held, Signal};
+use super::metrics::{Attempt, Measure, Meter, PROCESS};
 use super::processor::{Batch, Checkpointer, Record, RecordProcessor, StartOver};
 use crate::lease::{Checkpoint, RecordNumber};
 
@@ -25,6 +26,7 @@ pub(super) struct Delivery<'a> {
     pub(super) config: &'a Config,
     pub(super) environment: &'a Environment,
     pub(super) held: &'a Arc<Held>,
+    pub(super) meter: &'a Meter,
     pub(super) dead_letters: Option<&'a dyn DeadLetters>,
     /// How often the processor has started over since the last checkpoint that rose.
     pub(super) starts: u32,
@@ -89,8 +91,9 @@ impl Delivery<'_> {
             let before = self.held.delivered();
             self.held.set_delivered(Some(Checkpoint::At(last.number.clone())));
             let batch = Batch { records, millis_behind_latest };
-            let Err(error) = processor.process_records(&batch, &checkpointer).await else {
+            let Err(error) = self.timed(PROCESS, processor.process_records(&batch, &checkpointer)).await else {
                 self.held.set_trouble(None);
+                self.processed(records);
                 attempts = 0;
                 continue;
             };
@@ -133,6 +136,21 @@ impl Delivery<'_> {
         Ok(())
     }
 
+    /// What a processor does, measured.
+    pub(super) async fn timed<T, E>(&self, attempt: Attempt, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let begun_ms = self.environment.clock.monotonic_ms();
+        let outcome = work.await;
+        let took_ms = self.environment.clock.monotonic_ms() - begun_ms;
+        self.meter.attempt(attempt, &self.held.shard, took_ms, outcome.is_ok());
+        outcome
+    }
+
+    fn processed(&self, records: &[Record]) {
+        let bytes = records.iter().map(|record| record.data.len() as u64).sum();
+        self.meter.add(Measure::RecordsProcessed, &self.held.shard, records.len() as u64);
+        self.meter.add(Measure::DataBytesProcessed, &self.held.shard, bytes);
+    }
+
     /// A processor has not survived this record alone. After as many times as a record is tried, the configuration decides.
     async fn suspect(&mut self, record: &Record, cause: &str) -> Result<(), Interrupted> {
         let before = self.suspect.take().filter(|(number, _)| *number == record.number);
@@ -160,6 +178,7 @@ impl Delivery<'_> {
             }
             Poison::Skip => {
                 tracing::error!("shard {}: the record {} is left out: {cause}", self.held.shard, record.number);
+                self.meter.add(Measure::RecordsSkipped, &self.held.shard, 1);
                 Ok(true)
             }
             Poison::DeadLetter => {
@@ -186,6 +205,7 @@ impl Delivery<'_> {
                     self.ready().await?;
                 }
                 tracing::error!("shard {}: the record {} is a dead letter: {cause}", self.held.shard, record.number);
+                self.meter.add(Measure::DeadLetters, &self.held.shard, 1);
                 Ok(true)
             }
         }

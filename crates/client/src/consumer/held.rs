@@ -11,6 +11,7 @@ use rheos_types::Clock;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::metrics::{Meter, UPDATE_LEASE};
 use super::processor::CheckpointError;
 use crate::lease::store::StoreError;
 use crate::lease::{Changed, Checkpoint, Lease, LeaseError, LeaseTable, Pending, Progress};
@@ -52,6 +53,7 @@ pub(super) struct Held {
     failover_ms: u64,
     table: LeaseTable,
     clock: Arc<dyn Clock>,
+    meter: Arc<Meter>,
 }
 
 struct Facts {
@@ -112,6 +114,7 @@ impl Held {
         failover_ms: u64,
         table: LeaseTable,
         clock: Arc<dyn Clock>,
+        meter: Arc<Meter>,
         written_ms: Option<u64>,
     ) -> Self {
         let checkpoint = lease.checkpoint.clone().unwrap_or(Checkpoint::TrimHorizon);
@@ -135,6 +138,7 @@ impl Held {
             failover_ms,
             table,
             clock,
+            meter,
         }
     }
 
@@ -267,31 +271,36 @@ impl Held {
         Verdict::Mine
     }
 
-    /// A sign of life.
-    pub(super) async fn renew(&self) {
+    /// A sign of life. Whether the store has taken it.
+    pub(super) async fn renew(&self) -> bool {
         let mut lease = self.lease.lock().await;
         // Twice, because a row that was read again is renewed at once.
         for _ in 0..2 {
             if self.is_lost() {
-                return;
+                return false;
             }
             lease.throughput_kbps = self.facts().throughput_kbps;
             let sent_ms = self.clock.monotonic_ms();
             let while_handed_over = lease.checkpoint_owner.is_some();
             match self.table.renew(&lease, while_handed_over).await {
-                Ok(Changed::Made(now)) => return self.written(&mut lease, now, sent_ms),
+                Ok(Changed::Made(now)) => {
+                    self.written(&mut lease, now, sent_ms);
+                    return true;
+                }
                 Ok(Changed::Refused(there)) => {
                     if let Verdict::Lost = self.judge(&mut lease, there) {
                         tracing::info!("shard {}: {} has lost the lease", self.shard, self.worker);
-                        return self.lose();
+                        self.lose();
+                        return false;
                     }
                 }
                 Err(error) => {
                     tracing::warn!("shard {}: the lease was not renewed: {error}", self.shard);
-                    return;
+                    return false;
                 }
             }
         }
+        false
     }
 
     /// Writes a checkpoint. One behind the last checkpoint or before what was delivered.
@@ -300,7 +309,10 @@ impl Held {
         if checkpoint == self.checkpointed() && self.lease.lock().await.pending.is_none() {
             return Ok(());
         }
-        self.write(Progress::Checkpoint(checkpoint)).await
+        let begun_ms = self.clock.monotonic_ms();
+        let written = self.write(Progress::Checkpoint(checkpoint)).await;
+        self.meter.attempt(UPDATE_LEASE, &self.shard, self.clock.monotonic_ms() - begun_ms, written.is_ok());
+        written
     }
 
     /// Writes down what is going to be the checkpoint.

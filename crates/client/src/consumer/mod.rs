@@ -5,6 +5,7 @@
 //! * [`Config`], [`Environment`]: how it behaves, and the machine that it runs on
 //! * [`Kinesis`]: the service, as far as a worker needs it
 //! * [`DeadLetters`]: where records go that cannot be processed
+//! * [`MetricsPublisher`]: who is told what a worker measures
 //!
 //! What an application may rely on, if its processors return `Ok` only for what they have processed and checkpoint only that:
 //! every record is processed at least once and none is left out without the configuration's word; the records of a shard come in their order, and
@@ -12,6 +13,8 @@
 //! owner's consent.
 
 mod assignment;
+#[cfg(feature = "aws")]
+mod cloudwatch;
 mod config;
 mod cpu;
 mod dead_letters;
@@ -19,6 +22,7 @@ mod delivery;
 mod duties;
 mod held;
 mod kinesis;
+mod metrics;
 mod processor;
 mod reader;
 mod records;
@@ -32,6 +36,8 @@ mod worker;
 #[cfg(test)]
 mod fleet;
 
+#[cfg(feature = "aws")]
+pub use cloudwatch::CloudWatchMetrics;
 pub use config::{
     Assignment, Balance, Config, Environment, InitialPosition, Misplaced, Poison, Retrieval, Retry, Spawn, TokioSpawn,
 };
@@ -41,10 +47,11 @@ pub use held::{State, Status};
 pub use kinesis::{
     ChildShard, Kinesis, KinesisError, KinesisFuture, Page, ReadFrom, Shard, ShardFilter, ShardRecord, Subscription,
 };
+pub use metrics::{Datum, MetricsConfig, MetricsLevel, MetricsPublisher, Unit};
 pub use processor::{
     Batch, CheckpointError, Checkpointer, Initialization, Prepared, ProcessorError, ProcessorFactory, Record,
     RecordProcessor, StartOver,
 };
 #[cfg(feature = "aws")]
 pub use sdk::{DeadLetterStream, SdkKinesis};
-pub use worker::{Worker, WorkerHandle};
+pub use worker::{Services, Worker, WorkerHandle};

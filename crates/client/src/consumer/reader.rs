@@ -6,6 +6,7 @@ use tokio::time::sleep;
 
 use super::config::{Config, Environment, InitialPosition, Retrieval};
 use super::kinesis::{Kinesis, KinesisError, Page, ReadFrom, Subscription};
+use super::metrics::{GET_RECORDS, Measure, Meter};
 use crate::lease::Checkpoint;
 
 /// The first wait after an error; it doubles.
@@ -25,6 +26,7 @@ const POLLED_PAGES: u32 = 60;
 pub(super) struct Reader<'a> {
     kinesis: &'a dyn Kinesis,
     environment: &'a Environment,
+    meter: &'a Meter,
     shard: &'a str,
     fan_out: bool,
     idle_ms: u64,
@@ -49,6 +51,7 @@ impl<'a> Reader<'a> {
     pub(super) fn new(
         kinesis: &'a dyn Kinesis,
         environment: &'a Environment,
+        meter: &'a Meter,
         config: &Config,
         shard: &'a str,
         checkpoint: &Checkpoint,
@@ -63,6 +66,7 @@ impl<'a> Reader<'a> {
         Self {
             kinesis,
             environment,
+            meter,
             shard,
             fan_out: config.retrieval == Retrieval::FanOut,
             idle_ms: config.idle_ms,
@@ -100,6 +104,7 @@ impl<'a> Reader<'a> {
 
     async fn recover(&mut self, error: &KinesisError) {
         if let KinesisError::Expired(_) = error {
+            self.meter.add(Measure::ExpiredIterator, self.shard, 1);
             self.iterator = None;
             self.since_then();
         }
@@ -131,7 +136,11 @@ impl<'a> Reader<'a> {
                 self.iterator.insert(iterator).clone()
             }
         };
-        let page = self.kinesis.records(&iterator, self.max_records).await?;
+        let begun_ms = self.environment.clock.monotonic_ms();
+        let page = self.kinesis.records(&iterator, self.max_records).await;
+        let took_ms = self.environment.clock.monotonic_ms() - begun_ms;
+        self.meter.attempt(GET_RECORDS, self.shard, took_ms, page.is_ok());
+        let page = page?;
         whole(&page)?;
         self.pages_to_poll = self.pages_to_poll.saturating_sub(1);
         self.is_idle = page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0;

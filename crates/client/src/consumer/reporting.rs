@@ -23,7 +23,7 @@ impl Shared {
             let metrics = WorkerMetrics::new(self.config.worker.clone(), updated_s, percent);
             let outcome = self.table.put_worker_metrics(&metrics).await;
             report("say that this worker is there", outcome.map_err(Into::into));
-            self.wait(self.config.metrics_interval_ms, None).await;
+            self.wait(self.config.worker_metrics_interval_ms, None).await;
         }
     }
 
@@ -47,7 +47,7 @@ impl Shared {
             let silent_ms = now_ms.saturating_sub(metrics.updated_s.saturating_mul(1000));
             if silent_ms > FORGET_WORKERS_MS {
                 self.table.delete_worker_metrics(&metrics).await?;
-            } else if silent_ms <= 2 * self.config.metrics_interval_ms && !metrics.is_failing() {
+            } else if silent_ms <= 2 * self.config.worker_metrics_interval_ms && !metrics.is_failing() {
                 reports_cpu |= metrics.worker != self.config.worker && metrics.has_cpu();
                 live.insert(metrics.worker, metrics.updated_s);
             }

@@ -8,6 +8,7 @@ use tokio::select;
 use super::delivery::{Delivery, Interrupted, Stopped};
 use super::held::{Held, Signal, State};
 use super::kinesis::{ChildShard, KinesisError, ShardFilter};
+use super::metrics::{INITIALIZE, Measure, PROCESS, SHUTDOWN};
 use super::processor::{Batch, Checkpointer, Initialization, RecordProcessor, StartOver};
 use super::reader::{Reader, ShardGone};
 use super::records::user_records;
@@ -84,7 +85,9 @@ pub(super) async fn consume<P: RecordProcessor>(shared: Arc<Shared>, held: Arc<H
         Signal::Run | Signal::Lost => false,
     };
     if !was_ours && is_initialized {
+        let begun_ms = shared.now_ms();
         processor.lease_lost().await;
+        shared.meter.attempt(SHUTDOWN, &held.shard, shared.now_ms() - begun_ms, true);
     }
     shared.release(&held);
 }
@@ -105,6 +108,7 @@ impl Consumer<'_> {
             config: &shared.config,
             environment: &shared.environment,
             held,
+            meter: &shared.meter,
             dead_letters: shared.dead_letters.as_deref(),
             starts: 0,
             suspect: None,
@@ -145,7 +149,7 @@ impl Consumer<'_> {
         loop {
             delivery.ready().await?;
             self.is_initialized = true;
-            let Err(error) = processor.initialize(&start).await else { break };
+            let Err(error) = delivery.timed(INITIALIZE, processor.initialize(&start)).await else { break };
             failures += 1;
             self.failed("initialize", &error.to_string());
             delivery.pause(failures).await?;
@@ -179,7 +183,8 @@ impl Consumer<'_> {
         lease: &Lease,
     ) -> Result<Vec<ChildShard>, End> {
         let (shared, held) = (self.shared, self.held);
-        let mut reader = Reader::new(&*shared.kinesis, &shared.environment, &shared.config, &held.shard, checkpoint);
+        let mut reader =
+            Reader::new(&*shared.kinesis, &shared.environment, &shared.meter, &shared.config, &held.shard, checkpoint);
         let mut throughput = Throughput::new(shared.environment.clock.monotonic_ms(), lease.throughput_kbps);
         loop {
             let page = select! {
@@ -199,6 +204,9 @@ impl Consumer<'_> {
                 }
             };
             held.set_millis_behind(page.millis_behind_latest);
+            if let Some(behind_ms) = page.millis_behind_latest {
+                shared.meter.add(Measure::MillisBehindLatest, &held.shard, behind_ms);
+            }
             let bytes = page.records.iter().map(|record| record.data.len() + record.partition_key.len()).sum();
             if let Some(kbps) = throughput.add(bytes, shared.environment.clock.monotonic_ms()) {
                 held.set_throughput(kbps);
@@ -209,7 +217,8 @@ impl Consumer<'_> {
             } else if shared.config.call_for_empty_batches {
                 delivery.ready().await?;
                 let batch = Batch { records: &[], millis_behind_latest: page.millis_behind_latest };
-                if let Err(error) = processor.process_records(&batch, &Checkpointer::new(held.clone())).await {
+                let checkpointer = Checkpointer::new(held.clone());
+                if let Err(error) = delivery.timed(PROCESS, processor.process_records(&batch, &checkpointer)).await {
                     self.failed("process no records", &error.to_string());
                     if error.is::<StartOver>() {
                         return Err(End::StartOver);
@@ -256,7 +265,7 @@ impl Consumer<'_> {
         failures = 0;
         loop {
             delivery.ready().await?;
-            let error = match processor.shard_ended(&checkpointer).await {
+            let error = match delivery.timed(SHUTDOWN, processor.shard_ended(&checkpointer)).await {
                 Ok(()) => match held.checkpoint(Checkpoint::ShardEnd).await {
                     Ok(()) => return Ok(()),
                     Err(error) => error.to_string(),

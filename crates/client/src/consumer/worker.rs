@@ -16,6 +16,7 @@ use super::config::{Config, Environment};
 use super::dead_letters::DeadLetters;
 use super::held::{Held, Signal, Status};
 use super::kinesis::Kinesis;
+use super::metrics::{Measure, Meter, MetricsPublisher, RENEW_LEASE};
 use super::processor::ProcessorFactory;
 use super::shard::consume;
 use crate::lease::coordinator::LeaderLock;
@@ -28,6 +29,26 @@ const BEGIN_BACKOFF_MS: u64 = 500;
 pub struct Worker<F> {
     shared: Arc<Shared>,
     factory: Arc<F>,
+}
+
+/// What a worker works with.
+#[derive(Clone)]
+pub struct Services {
+    /// Where leases are.
+    pub leases: Arc<dyn LeaseStore>,
+    /// The stream.
+    pub kinesis: Arc<dyn Kinesis>,
+    /// Where records go that cannot be processed, if the configuration says so.
+    pub dead_letters: Option<Arc<dyn DeadLetters>>,
+    /// Who is told what the worker measures.
+    pub metrics: Option<Arc<dyn MetricsPublisher>>,
+}
+
+impl Services {
+    /// Without dead letters, and with nobody who is told what the worker measures.
+    pub fn new(leases: Arc<dyn LeaseStore>, kinesis: Arc<dyn Kinesis>) -> Self {
+        Self { leases, kinesis, dead_letters: None, metrics: None }
+    }
 }
 
 /// To stop a worker, and to look at it, from elsewhere.
@@ -43,6 +64,8 @@ pub(super) struct Shared {
     pub(super) table: LeaseTable,
     pub(super) kinesis: Arc<dyn Kinesis>,
     pub(super) dead_letters: Option<Arc<dyn DeadLetters>>,
+    pub(super) metrics: Option<Arc<dyn MetricsPublisher>>,
+    pub(super) meter: Arc<Meter>,
     held: Mutex<BTreeMap<String, Arc<Held>>>,
     /// The lock, while this worker leads.
     pub(super) leads: Mutex<Option<LeaderLock>>,
@@ -58,21 +81,21 @@ pub(super) struct Shared {
 }
 
 impl<F: ProcessorFactory> Worker<F> {
-    /// A worker that has not begun. Records that cannot be processed go to `dead_letters`, if the configuration says so.
-    pub fn new(
-        config: Config,
-        environment: Environment,
-        store: Arc<dyn LeaseStore>,
-        kinesis: Arc<dyn Kinesis>,
-        dead_letters: Option<Arc<dyn DeadLetters>>,
-        factory: F,
-    ) -> Self {
+    /// A worker that has not begun.
+    pub fn new(config: Config, environment: Environment, services: Services, factory: F) -> Self {
+        let Services { leases, kinesis, dead_letters, metrics } = services;
+        let meter = match &metrics {
+            Some(_) => Meter::new(config.metrics, &config.worker),
+            None => Meter::idle(),
+        };
         let shared = Shared {
             config,
             environment,
-            table: LeaseTable::new(store),
+            table: LeaseTable::new(leases),
             kinesis,
             dead_letters,
+            metrics,
+            meter: Arc::new(meter),
             held: Mutex::default(),
             leads: Mutex::default(),
             takes: Mutex::new(false),
@@ -143,6 +166,7 @@ impl<F: ProcessorFactory> Worker<F> {
             self.keep_discovering(),
             shared.keep_syncing(),
             shared.keep_cleaning(),
+            shared.keep_publishing(),
         );
     }
 
@@ -180,6 +204,7 @@ impl<F: ProcessorFactory> Worker<F> {
         }
         shared.let_go_of_the_rest().await;
         shared.stop_leading().await;
+        shared.publish().await;
     }
 
     /// Begins to process the shard of a lease that says that it is this worker's. `written_ms` is when this worker
@@ -197,6 +222,7 @@ impl<F: ProcessorFactory> Worker<F> {
             shared.config.failover_ms,
             shared.table.clone(),
             shared.environment.clock.clone(),
+            shared.meter.clone(),
             written_ms,
         ));
         leases.insert(held.key.clone(), held.clone());
@@ -298,7 +324,9 @@ impl Shared {
 
     async fn keep_renewing(&self) {
         loop {
-            let renewals = stream::iter(self.all_held()).map(|held| async move { (held.renew().await, held).1 });
+            let (begun_ms, all) = (self.now_ms(), self.all_held());
+            self.meter.add(Measure::CurrentLeases, "", all.len() as u64);
+            let renewals = stream::iter(all).map(|held| async move { (self.renew(&held).await, held).1 });
             let mut renewals = renewals.buffer_unordered(self.config.renewals_at_once.max(1));
             while let Some(held) = renewals.next().await {
                 if held.is_lost() && held.is_complete() {
@@ -307,7 +335,20 @@ impl Shared {
                 self.end_a_late_handover(&held).await;
             }
             drop(renewals);
+            self.meter.add(Measure::RenewAllLeasesTime, "", self.now_ms() - begun_ms);
             self.wait(self.config.renewal_interval_ms(), None).await;
+        }
+    }
+
+    async fn renew(&self, held: &Held) {
+        if held.is_lost() {
+            return;
+        }
+        let begun_ms = self.now_ms();
+        let is_renewed = held.renew().await;
+        self.meter.attempt(RENEW_LEASE, "", self.now_ms() - begun_ms, is_renewed);
+        if held.is_lost() {
+            self.meter.add(Measure::LostLeases, "", 1);
         }
     }
 

@@ -79,7 +79,7 @@ pub fn daemon_properties(input: &[u8]) {
         let names = [&config.application, &config.stream, &config.worker, &settings.table, &settings.consumer];
         assert!(names.iter().all(|name| !name.is_empty()) && !settings.command.is_empty(), "{settings:?}");
         assert!(config.failover_ms > 0 && config.leader_lock_ms > config.failover_ms, "{settings:?}");
-        let waits = [config.assignment_interval_ms, config.shard_sync_interval_ms, config.metrics_interval_ms];
+        let waits = [config.assignment_interval_ms, config.shard_sync_interval_ms, config.worker_metrics_interval_ms];
         assert!(
             waits.iter().all(|wait| *wait > 0) && config.retry.attempts > 0,
             "nothing is done without end: {settings:?}"

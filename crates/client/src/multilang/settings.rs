@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use super::protocol::Protocol;
-use crate::consumer::{Config, InitialPosition, Poison, Retrieval};
+use crate::consumer::{Config, InitialPosition, MetricsConfig, MetricsLevel, Poison, Retrieval};
 
 /// What is wrong with the properties.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -42,6 +42,8 @@ pub struct Settings {
     pub kinesis_endpoint: Option<String>,
     /// Where DynamoDB answers, if not where it does by itself.
     pub dynamodb_endpoint: Option<String>,
+    /// Where CloudWatch answers, if not where it does by itself.
+    pub cloudwatch_endpoint: Option<String>,
     /// Where records go that cannot be processed.
     pub dead_letter_stream: Option<String>,
     /// The second half of the way from three lease tables to one.
@@ -58,6 +60,8 @@ const YEAR_MS: u64 = 365 * 24 * 3_600_000;
 const MS: RangeInclusive<u64> = 1..=YEAR_MS;
 /// The last second of the year 9999, after which nobody can say a time to Kinesis.
 const LATEST_S: u64 = 253_402_300_799;
+/// A figure takes some hundred bytes.
+const MAX_FIGURES: usize = 1_000_000;
 
 /// Polling is meant where one of these is said and nothing about the way of retrieval.
 const POLLING_KEYS: [&str; 5] = [
@@ -103,7 +107,8 @@ impl Settings {
         keys.set(&mut config.shard_sync_interval_ms, "shardSyncIntervalMillis", MS)?;
         keys.set(&mut config.parent_poll_ms, "parentShardPollIntervalMillis", MS)?;
         keys.set(&mut config.handoff_ms, "gracefulLeaseHandoffTimeoutMillis", MS)?;
-        keys.set(&mut config.metrics_interval_ms, "workerMetricsReporterFreqInMillis", MS)?;
+        keys.set(&mut config.worker_metrics_interval_ms, "workerMetricsReporterFreqInMillis", MS)?;
+        config.metrics = keys.metrics()?;
         keys.set(&mut config.retry.backoff_ms, "taskBackoffTimeMillis", MS)?;
         keys.set(&mut config.max_records, "maxRecords", 1..=10_000)?;
         keys.set(&mut config.renewals_at_once, "maxLeaseRenewalThreads", 1..=usize::MAX)?;
@@ -134,6 +139,7 @@ impl Settings {
             region: keys.get("regionName").map(str::to_owned).or(arn_region),
             kinesis_endpoint: keys.either("kinesisEndpoint", "kinesisClient.endpointOverride"),
             dynamodb_endpoint: keys.either("dynamoDBEndpoint", "dynamoDbClient.endpointOverride"),
+            cloudwatch_endpoint: keys.get("cloudWatchClient.endpointOverride").map(str::to_owned),
             dead_letter_stream,
             migrates: keys.is_set("migrateAllEntitiesToLeaseTable")?,
             protocol: match keys.number("rheos.protocol", 1..=2)? {
@@ -202,6 +208,37 @@ impl<'a> Keys<'a> {
         }
     }
 
+    fn metrics(&self) -> Result<MetricsConfig, SettingsError> {
+        let mut metrics = MetricsConfig::default();
+        if let Some(text) = self.get("metricsLevel") {
+            metrics.level = match text.to_ascii_uppercase().as_str() {
+                "NONE" => MetricsLevel::None,
+                "SUMMARY" => MetricsLevel::Summary,
+                "DETAILED" => MetricsLevel::Detailed,
+                _ => return Err(wrong("metricsLevel", format!("`{text}` is not NONE, SUMMARY or DETAILED"))),
+            };
+        }
+        self.set(&mut metrics.buffer_ms, "metricsBufferTimeMillis", MS)?;
+        self.set(&mut metrics.max_figures, "metricsMaxQueueSize", 1..=MAX_FIGURES)?;
+        if let Some(text) = self.get("metricsEnabledDimensions") {
+            (metrics.by_shard, metrics.by_worker) = (false, false);
+            for name in text.split(',').map(str::trim) {
+                match name {
+                    // Always there.
+                    "Operation" => {}
+                    "ShardId" => metrics.by_shard = true,
+                    "WorkerIdentifier" => metrics.by_worker = true,
+                    "ALL" => (metrics.by_shard, metrics.by_worker) = (true, true),
+                    other => {
+                        let why = format!("`{other}` is not Operation, ShardId, WorkerIdentifier or ALL");
+                        return Err(wrong("metricsEnabledDimensions", why));
+                    }
+                }
+            }
+        }
+        Ok(metrics)
+    }
+
     fn retrieval(&self) -> Result<Retrieval, SettingsError> {
         let polls = POLLING_KEYS.iter().any(|key| self.get(key).is_some());
         match self.get("retrievalMode").unwrap_or("DEFAULT").to_ascii_uppercase().as_str() {
@@ -262,6 +299,25 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_as_the_file_says_and_else_as_in_java() {
+        let whole = "executableName=a\napplicationName=b\nstreamName=c\n";
+        assert_eq!(settings(whole).unwrap().config.metrics, MetricsConfig::default());
+        let text = format!(
+            "{whole}metricsLevel=summary\nmetricsBufferTimeMillis=500\nmetricsMaxQueueSize=7\n\
+             metricsEnabledDimensions=Operation, ShardId\ncloudWatchClient.endpointOverride=http://localhost:1\n"
+        );
+        let read = settings(&text).unwrap();
+        let expected = MetricsConfig {
+            level: MetricsLevel::Summary,
+            buffer_ms: 500,
+            max_figures: 7,
+            by_shard: true,
+            by_worker: false,
+        };
+        assert_eq!((read.config.metrics, read.cloudwatch_endpoint.as_deref()), (expected, Some("http://localhost:1")));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_named() {
         let whole = "executableName=a\napplicationName=b\nstreamName=c\n";
         for (text, name) in [
@@ -274,6 +330,9 @@ mod tests {
             (&format!("{whole}leaseAssignmentIntervalMillis=0"), "leaseAssignmentIntervalMillis"),
             (&format!("{whole}rheos.attempts=0"), "rheos.attempts"),
             (&format!("{whole}rheos.protocol=3"), "from 1 to 2"),
+            (&format!("{whole}metricsLevel=ALL"), "metricsLevel"),
+            (&format!("{whole}metricsMaxQueueSize=0"), "metricsMaxQueueSize"),
+            (&format!("{whole}metricsEnabledDimensions=Shard"), "WorkerIdentifier or ALL"),
             (&format!("{whole}migrateAllEntitiesToLeaseTable=yes"), "true or false"),
             (&format!("{whole}initialPositionInStream=NOW"), "NOW"),
             (&format!("{whole}retrievalMode=PUSH"), "PUSH"),

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::figures::Figures;
+
 /// Figures of all streams since the producer began.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
@@ -46,34 +48,6 @@ pub struct StreamMetrics {
     pub user_records_per_put_records_request: Figures,
     /// `KinesisRecordsPerPutRecordsRequest`.
     pub kinesis_records_per_put_records_request: Figures,
-}
-
-/// A few figures of many values.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// How many values.
-    pub count: u64,
-    /// Their sum.
-    pub sum: u64,
-    /// The least; 0 of none.
-    pub min: u64,
-    /// The greatest.
-    pub max: u64,
-}
-
-impl Figures {
-    pub(super) fn add(&mut self, value: u64) {
-        self.min = if self.count == 0 { value } else { self.min.min(value) };
-        self.max = self.max.max(value);
-        self.count += 1;
-        self.sum = self.sum.saturating_add(value);
-    }
-
-    /// Their mean; 0 of none.
-    #[must_use]
-    pub fn mean(&self) -> f64 {
-        if self.count == 0 { 0.0 } else { self.sum as f64 / self.count as f64 }
-    }
 }
 
 /// Codes are the service's, and a service may be anybody's.

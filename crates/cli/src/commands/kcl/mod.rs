@@ -9,7 +9,10 @@ mod tests;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region};
-use rheos_client::consumer::{DeadLetterStream, DeadLetters, Environment, SdkKinesis, Worker};
+use rheos_client::consumer::{
+    CloudWatchMetrics, DeadLetterStream, DeadLetters, Environment, MetricsLevel, MetricsPublisher, SdkKinesis,
+    Services, Worker,
+};
 use rheos_client::lease::DynamoDbLeaseStore;
 use rheos_client::multilang::{Settings, properties};
 use tokio::signal::unix::{SignalKind, signal};
@@ -45,6 +48,11 @@ pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
         loader = loader.region(Region::new(region));
     }
     let shared = loader.load().await;
+    let mut cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&shared);
+    let metrics_endpoint = settings.cloudwatch_endpoint.or_else(|| beside(settings.kinesis_endpoint.as_deref()));
+    if metrics_endpoint.is_some() {
+        cloudwatch.set_endpoint_url(metrics_endpoint);
+    }
     let mut kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
     if settings.kinesis_endpoint.is_some() {
         kinesis.set_endpoint_url(settings.kinesis_endpoint);
@@ -60,11 +68,17 @@ pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
         let letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterStream::new(kinesis.clone(), stream));
         letters
     });
+    let metrics = (config.metrics.level > MetricsLevel::None).then(|| {
+        let client = aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build());
+        let metrics: Arc<dyn MetricsPublisher> = Arc::new(CloudWatchMetrics::new(client, &config.application));
+        metrics
+    });
     let stream = SdkKinesis::new(kinesis, &config.stream, settings.consumer);
     let protocol = settings.protocol.unwrap_or(launch.protocol);
     let programs = Arc::new(Programs { command: settings.command, protocol, timeout: settings.timeout });
     let factory = move |shard: &str| Program::new(programs.clone(), shard);
-    let worker = Worker::new(config, Environment::system(), Arc::new(store), Arc::new(stream), dead_letters, factory);
+    let services = Services { leases: Arc::new(store), kinesis: Arc::new(stream), dead_letters, metrics };
+    let worker = Worker::new(config, Environment::system(), services, factory);
     let handle = worker.handle();
     let running = worker.run();
     tokio::pin!(running);
@@ -83,6 +97,15 @@ async fn stop<T>(handle: &rheos_client::consumer::WorkerHandle, running: impl Fu
     tracing::info!("the worker stops: programs finish, and leases are given back");
     handle.stop();
     running.await
+}
+
+/// Where metrics go if nobody says it: to the server of the stream, so that nothing about it reaches an AWS account by accident; to AWS if the stream is there.
+fn beside(kinesis_endpoint: Option<&str>) -> Option<String> {
+    let is_said = edge::env("AWS_ENDPOINT_URL_CLOUDWATCH").is_some();
+    let endpoint = kinesis_endpoint.filter(|_| !is_said)?;
+    let uri: http::Uri = endpoint.parse().ok()?;
+    let is_of_aws = uri.host()?.split('.').any(|label| label == "amazonaws");
+    (!is_of_aws).then(|| endpoint.to_owned())
 }
 
 /// Another name for each process, as Java draws one.

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rheos_client::consumer::{
     ChildShard, Config, DeadLetter, DeadLetters, Environment, InitialPosition, Kinesis, KinesisError, KinesisFuture,
-    Page, Poison, ReadFrom, Retry, Shard, ShardFilter, ShardRecord, Spawn, Subscription, TokioSpawn, Worker,
+    Page, Poison, ReadFrom, Retry, Services, Shard, ShardFilter, ShardRecord, Spawn, Subscription, TokioSpawn, Worker,
     WorkerHandle,
 };
 use rheos_client::lease::{Checkpoint, Lease, LeaseTable, MemoryLeaseStore};
@@ -174,7 +174,7 @@ impl Rig {
             failover_ms: 4_000,
             leader_lock_ms: 1_000,
             assignment_interval_ms: 200,
-            metrics_interval_ms: 1_000,
+            worker_metrics_interval_ms: 1_000,
             parent_poll_ms: 50,
             idle_ms: 20,
             retry: Retry { attempts: 2, backoff_ms: 10, max_backoff_ms: 50 },
@@ -186,8 +186,9 @@ impl Rig {
         let programs = Arc::new(programs);
         let factory = move |shard: &str| Program::new(programs.clone(), shard);
         let (kinesis, table) = (Arc::new(stream), LeaseTable::new(store.clone()));
-        let worker =
-            Worker::new(config, Environment::system(), store, kinesis, Some(letters.clone() as Arc<_>), factory);
+        let dead_letters = Some(letters.clone() as Arc<_>);
+        let services = Services { dead_letters, ..Services::new(store, kinesis) };
+        let worker = Worker::new(config, Environment::system(), services, factory);
         let handle = worker.handle();
         let (end, done) = oneshot::channel();
         TokioSpawn.spawn(Box::pin(async move {

@@ -33,6 +33,8 @@ struct Life {
     worker: String,
     last: Option<usize>,
     token: Option<u64>,
+    /// Where it first began.
+    begun: Option<Checkpoint>,
     end: Option<End>,
     /// Where its last checkpoint was, if all that it had processed was checkpointed at its end.
     is_clean: bool,
@@ -85,14 +87,16 @@ impl Checker {
     pub(super) fn created(&self, worker: &str, shard: &str) -> Session {
         let mut state = self.state();
         let (shard, worker) = (shard.to_owned(), worker.to_owned());
-        state.sessions.push(Life { shard, worker, last: None, token: None, end: None, is_clean: false });
+        state.sessions.push(Life { shard, worker, last: None, token: None, begun: None, end: None, is_clean: false });
         state.sessions.len() as u64 - 1
     }
 
     pub(super) fn initialized(&self, session: Session, checkpoint: &Checkpoint, token: u64) {
         let mut state = self.state();
         let shard = state.sessions[session as usize].shard.clone();
-        let is_first = state.sessions[session as usize].token.replace(token).is_none();
+        let life = &mut state.sessions[session as usize];
+        let is_first = life.token.replace(token).is_none();
+        life.begun.get_or_insert_with(|| checkpoint.clone());
         let progress = state.shards.entry(shard.clone()).or_default();
         let (acknowledged, before) = (progress.checkpoint.clone(), progress.token);
         progress.token = progress.token.max(token);
@@ -137,7 +141,15 @@ impl Checker {
 
     pub(super) fn checkpointed(&self, session: Session, checkpoint: &Checkpoint) {
         let mut state = self.state();
-        let shard = state.sessions[session as usize].shard.clone();
+        let (shard, token) = (state.sessions[session as usize].shard.clone(), state.sessions[session as usize].token);
+        let later = state.sessions.iter().filter(|life| life.shard == shard && life.token > token);
+        if let Some(begun) = later.min_by_key(|life| life.token).and_then(|life| life.begun.clone()) {
+            // The answer is late: another has the lease. It must have found what was written.
+            if *checkpoint > begun {
+                state.violate(session, format!("{shard} was at {checkpoint}, and the next began at {begun}"));
+            }
+            return;
+        }
         let progress = state.shards.entry(shard.clone()).or_default();
         let before = progress.checkpoint.replace(checkpoint.clone());
         if before.as_ref().is_some_and(|before| checkpoint < before) {

@@ -313,8 +313,9 @@ impl Run {
             processed: None,
             checkpointed: None,
         };
-        let worker =
-            Worker::new(config, environment, Arc::new(store), Arc::new(kinesis), Some(Arc::new(letters)), factory);
+        let services =
+            Services { dead_letters: Some(Arc::new(letters)), ..Services::new(Arc::new(store), Arc::new(kinesis)) };
+        let worker = Worker::new(config, environment, services, factory);
         let handle = worker.handle();
         let run = tokio::spawn(async move { worker.run().await.unwrap() });
         self.workers.insert(name, SimWorker { handle, run, tasks, freeze });

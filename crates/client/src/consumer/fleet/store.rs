@@ -15,6 +15,13 @@ use crate::lease::{LeaseStore, MemoryLeaseStore};
 pub(super) struct Signs(Arc<Mutex<BTreeMap<String, u64>>>);
 
 impl Signs {
+    /// Of two changes that are under way at once, the one that was sent first may be answered last.
+    fn add(&self, shard: &str, sent_ms: u64) {
+        let mut signs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let last_ms = signs.entry(shard.to_owned()).or_default();
+        *last_ms = sent_ms.max(*last_ms);
+    }
+
     pub(super) fn last_ms(&self, shard: &str) -> Option<u64> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(shard).copied()
     }
@@ -96,7 +103,7 @@ impl LeaseStore for SimStore {
         Box::pin(async move {
             let updated = work.await?;
             if let (Table::Leases, Updated::Made(_)) = (table, &updated) {
-                self.signs.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), sent_ms);
+                self.signs.add(key, sent_ms);
             }
             Ok(updated)
         })
