@@ -197,16 +197,13 @@ impl Tables {
         }
         self.check_distinct(namespace, &writes)?;
         let done = self.write_each(namespace, &writes).await?;
-        let mut consumed: BTreeMap<&TableName, Capacity> = BTreeMap::new();
+        let mut consumed: BTreeMap<&TableName, Consumed> = BTreeMap::new();
         for ((table, _), decision) in writes.iter().zip(&done) {
-            consumed.entry(table).or_default().add(&decision.capacity, 1.0);
+            let of_table = consumed.entry(table);
+            let of_table = of_table.or_insert_with(|| Consumed::of(table, &decision.record, Capacity::default()));
+            of_table.capacity.add(&decision.capacity(), 1.0);
         }
-        let of = |(table, capacity): (&TableName, Capacity)| {
-            let view = self.table(namespace, table).ok();
-            let none = || Consumed { table: table.clone(), capacity: capacity.clone(), local: Vec::new() };
-            view.map_or_else(none, |view| Consumed::of(table, &view.record, capacity.clone()))
-        };
-        Ok(consumed.into_iter().map(of).collect())
+        Ok(consumed.into_values().collect())
     }
 
     /// Whether no two writes are of one item.

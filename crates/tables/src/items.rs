@@ -149,8 +149,8 @@ pub struct Got {
 pub struct Written {
     /// The attributes that were asked for.
     pub attributes: Option<Item>,
-    /// What it took.
-    pub consumed: Consumed,
+    /// What it took, if that was asked for.
+    pub consumed: Option<Consumed>,
     /// The hash key of the item's collection, if that was asked for and the table has local indexes.
     pub collection: Option<Item>,
 }
@@ -232,7 +232,8 @@ impl Tables {
         };
         let done = self.write(namespace, &table, &write).await?;
         let attributes = if returns == ReturnValues::AllOld { done.item_before().cloned() } else { None };
-        self.written(namespace, &table, done, attributes, input.return_item_collection_metrics)
+        let told = told(&table, &done, input.return_consumed_capacity, input.return_item_collection_metrics);
+        Ok(Written { attributes, ..told })
     }
 
     /// Changes an item, or makes one.
@@ -270,15 +271,16 @@ impl Tables {
             tell_before: true,
         };
         let done = self.write(namespace, &table, &write).await?;
+        let told = told(&table, &done, input.return_consumed_capacity, input.return_item_collection_metrics);
         let part = |item: Option<&Item>| item.map(|item| changed.of(item)).filter(|part| !part.is_empty());
         let attributes = match returns {
             ReturnValues::None => None,
             ReturnValues::AllOld => done.item_before().cloned(),
             ReturnValues::UpdatedOld => part(done.item_before()),
-            ReturnValues::AllNew => done.after.clone(),
+            ReturnValues::AllNew => done.after,
             ReturnValues::UpdatedNew => part(done.after.as_ref()),
         };
-        self.written(namespace, &table, done, attributes, input.return_item_collection_metrics)
+        Ok(Written { attributes, ..told })
     }
 
     /// Deletes an item; one that is not there is no error.
@@ -309,33 +311,26 @@ impl Tables {
         };
         let done = self.write(namespace, &table, &write).await?;
         let attributes = if returns == ReturnValues::AllOld { done.item_before().cloned() } else { None };
-        self.written(namespace, &table, done, attributes, input.return_item_collection_metrics)
+        let told = told(&table, &done, input.return_consumed_capacity, input.return_item_collection_metrics);
+        Ok(Written { attributes, ..told })
     }
+}
 
-    fn written(
-        &self,
-        namespace: &Namespace,
-        table: &TableName,
-        done: Decision,
-        attributes: Option<Item>,
-        metrics: Option<ReturnMetrics>,
-    ) -> Result<Written, ItemError> {
-        // It may have been deleted since; the write happened all the same.
-        let record = self.table(namespace, table).map(|view| view.record.clone()).ok();
-        let collection = record
-            .as_ref()
-            .filter(|record| metrics == Some(ReturnMetrics::Size) && record.indexes.values().any(|index| index.local));
-        let collection = collection.and_then(|record| {
-            let item = done.after.as_ref().or(done.item_before())?;
-            let value = item.get(&record.key.hash)?;
-            Some(Item::from([(record.key.hash.clone(), value.clone())]))
-        });
-        let consumed = match &record {
-            Some(record) => Consumed::of(table, record, done.capacity),
-            None => Consumed { table: table.clone(), capacity: done.capacity, local: Vec::new() },
-        };
-        Ok(Written { attributes, consumed, collection })
-    }
+/// What a write did, but for attributes.
+fn told(
+    table: &TableName,
+    done: &Decision,
+    capacity: Option<ReturnConsumedCapacity>,
+    metrics: Option<ReturnMetrics>,
+) -> Written {
+    let record = &done.record;
+    let is_asked = capacity.is_some_and(|asked| asked != ReturnConsumedCapacity::None);
+    let consumed = is_asked.then(|| Consumed::of(table, record, done.capacity()));
+    let has_collections = metrics == Some(ReturnMetrics::Size) && record.indexes.values().any(|index| index.local);
+    let item = done.after.as_ref().or(done.item_before()).filter(|_| has_collections);
+    let hash = item.and_then(|item| item.get(&record.key.hash));
+    let collection = hash.map(|value| Item::from([(record.key.hash.clone(), value.clone())]));
+    Written { attributes: None, consumed, collection }
 }
 
 fn check_old_only(returns: ReturnValues) -> Result<(), Invalid> {

@@ -376,7 +376,7 @@ fn consumed<'a>(
     for (at, (table, view)) in tables.enumerate() {
         let (_, capacity) = units.entry(table).or_insert_with(|| (view, Capacity::default()));
         match decisions.and_then(|decisions| decisions.get(at)) {
-            Some(decision) => capacity.add(&decision.capacity, 2.0),
+            Some(decision) => capacity.add(&decision.capacity(), 2.0),
             None => capacity.table += 2.0,
         }
     }

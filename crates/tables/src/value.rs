@@ -4,7 +4,7 @@
 use crate::invalid::Invalid;
 use crate::number::Number;
 use bytes::Bytes;
-use serde::de::Error as _;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -180,22 +180,13 @@ impl AttributeValue {
             return Err(Invalid::TooDeep.into());
         }
         let Value::Object(members) = json else { return Err(ReadError::Form("an attribute value must be an object")) };
-        let mut value = None;
-        let mut types = 0;
+        let mut given = Given::default();
         for (name, json) in members {
-            // An absent member may be written as null.
-            if json.is_null() {
-                continue;
+            if let Some(kind) = Type::parse(&name) {
+                given.take(kind, json)?;
             }
-            let Some(kind) = Type::parse(&name) else { continue };
-            value = Some(Self::read_as(kind, json, depth)?);
-            types += 1;
         }
-        match value {
-            Some(value) if types == 1 => Ok(value),
-            None => Err(Invalid::NoType.into()),
-            Some(_) => Err(Invalid::SeveralTypes.into()),
-        }
+        given.value(depth)
     }
 
     fn read_as(kind: Type, json: Value, depth: usize) -> Result<Self, ReadError> {
@@ -237,6 +228,32 @@ impl AttributeValue {
             Self::L(list) => 1 + list.iter().map(Self::depth).max().unwrap_or(0),
             _ => 0,
         }
+    }
+}
+
+/// The member of an attribute value that says its type, as it is being read.
+#[derive(Default)]
+struct Given(Option<(Type, Value)>);
+
+impl Given {
+    /// Another member. One of the same name takes the place of the one before.
+    fn take(&mut self, kind: Type, json: Value) -> Result<(), Invalid> {
+        // An absent member may be written as null.
+        if json.is_null() {
+            return Ok(());
+        }
+        match &self.0 {
+            Some((before, _)) if *before != kind => Err(Invalid::SeveralTypes),
+            _ => {
+                self.0 = Some((kind, json));
+                Ok(())
+            }
+        }
+    }
+
+    fn value(self, depth: usize) -> Result<AttributeValue, ReadError> {
+        let (kind, json) = self.0.ok_or(Invalid::NoType)?;
+        AttributeValue::read_as(kind, json, depth)
     }
 }
 
@@ -337,11 +354,57 @@ impl Serialize for AttributeValue {
 
 impl<'de> Deserialize<'de> for AttributeValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = Value::deserialize(deserializer)?;
-        Self::read(json, 0).map_err(|error| match error {
-            ReadError::Form(form) => D::Error::custom(form),
-            ReadError::Invalid(invalid) => D::Error::custom(invalid.marked()),
-        })
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+/// Reads an attribute value. Most are one text: only what lies inside of lists, maps and sets is read by way of a tree of JSON.
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = AttributeValue;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with an attribute value")
+    }
+
+    fn visit_map<M: MapAccess<'de>>(self, mut members: M) -> Result<AttributeValue, M::Error> {
+        let mut given = Given::default();
+        while let Some(Member(kind)) = members.next_key()? {
+            match kind {
+                Some(kind) => given.take(kind, members.next_value()?).map_err(|invalid| custom(invalid.into()))?,
+                None => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        given.value(0).map_err(custom)
+    }
+}
+
+fn custom<E: serde::de::Error>(error: ReadError) -> E {
+    match error {
+        ReadError::Form(form) => E::custom(form),
+        ReadError::Invalid(invalid) => E::custom(invalid.marked()),
+    }
+}
+
+/// The name of a member, if it is one of a type.
+struct Member(Option<Type>);
+
+impl<'de> Deserialize<'de> for Member {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Name;
+        impl Visitor<'_> for Name {
+            type Value = Member;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Member, E> {
+                Ok(Member(Type::parse(name)))
+            }
+        }
+        deserializer.deserialize_str(Name)
     }
 }
 
@@ -387,7 +450,11 @@ mod tests {
         }
         let nested = (0..40).fold(json!({"S": "x"}), |inner, _| json!({"L": [inner]}));
         assert!(refused(nested).unwrap().contains("Nesting Levels"));
-        assert_eq!(refused(json!({"S": 5})), None, "another form is no fact of DynamoDB's");
+        for form in [json!({"S": 5}), json!("text"), json!(["S"]), json!({"M": {"a": "text"}})] {
+            assert!(read(form.clone()).is_err() && refused(form).is_none(), "another form is no fact of DynamoDB's");
+        }
+        let twice = serde_json::from_str::<AttributeValue>(r#"{"S": "a", "N": null, "X": [1], "S": "b"}"#);
+        assert_eq!(twice.unwrap(), AttributeValue::S("b".to_owned()));
     }
 
     #[test]

@@ -56,7 +56,8 @@ pub(crate) struct Decision {
     pub(crate) place: Place,
     pub(crate) before: Option<Arc<Stored>>,
     pub(crate) after: Option<Item>,
-    pub(crate) capacity: Capacity,
+    /// The table that it was decided for.
+    pub(crate) record: Arc<TableRecord>,
     /// What must still be so when it is committed.
     expectations: Vec<Expectation>,
     change: Option<Change>,
@@ -69,6 +70,11 @@ impl Decision {
         let change = self.change.clone()?;
         let frees_space = matches!(change, Change::Delete { .. });
         Some(Transaction { conditions: self.expectations.clone(), changes: vec![change], frees_space })
+    }
+
+    /// What it would have consumed.
+    pub(crate) fn capacity(&self) -> Capacity {
+        Capacity::of_write(&self.record, self.item_before(), self.after.as_ref())
     }
 
     /// The item that was there.
@@ -133,8 +139,7 @@ pub(crate) fn decide(view: &TableView, write: &Write) -> Result<Decision, ItemEr
     if !blind || write.condition.is_some() || write.tell_before {
         expectations.push(expect(key, before.as_ref().map(|stored| stored.version)));
     }
-    let capacity = Capacity::of_write(record, item_before, after.as_ref());
-    Ok(Decision { place, before, after, capacity, expectations, change, growth_bytes })
+    Ok(Decision { place, before, after, record: view.record.clone(), expectations, change, growth_bytes })
 }
 
 /// Whether an item can be put into a table.

@@ -87,7 +87,7 @@ pub(super) fn written(it: &Written, asked: Option<ReturnConsumedCapacity>) -> By
         .collection
         .as_ref()
         .map(|collection| json!({"ItemCollectionKey": collection, "SizeEstimateRangeGB": [0.0, 1.0]}));
-    let consumed_capacity = consumed(&it.consumed, asked, None);
+    let consumed_capacity = it.consumed.as_ref().and_then(|it| consumed(it, asked, None));
     let attributes = it.attributes.as_ref();
     Answer { attributes, item_collection_metrics, consumed_capacity, ..Answer::default() }.encoded()
 }
