@@ -11,12 +11,15 @@ import time
 
 import pytest
 
+import jvm
 import table
 from harness import REGION, clean_environment, program
 from programs import SOURCES, cache, execute, once
 from reading import wait_active
 
 KCLPY, KCLPY_1 = "amazon_kclpy==3.2.0", "amazon_kclpy==1.5.1"
+# The daemon for Java that is part of the KCL itself. That of 2.x and 3.x is another package, which not every registry has.
+KCL_1, JAVA_DAEMON = "1.15.3", "com.amazonaws.services.kinesis.multilang.MultiLangDaemon"
 NODE = SOURCES / "kcl-node"
 PYTHON_APPLICATION = SOURCES / "kcl-python" / "application.py"
 
@@ -228,17 +231,22 @@ def test_an_application_runs_without_java(server, kinesis, stream, name, tmp_pat
     assert processed(server, name) == {**dict.fromkeys(rows, True), "records": len(payloads + later)}
 
 
+def kclpy_1_application(server, folder, stream, name, **properties):
+    """An application of kclpy 1.x, whose daemon is the one for Java of 1.x by its launcher's command line."""
+    executable = f"{sys.executable} {PYTHON_APPLICATION.with_name('application_1.py')}"
+    application = Application(server, folder, executable, stream, name, retrievalMode="POLLING", **properties)
+    application.environment["PYTHONPATH"] = str(kclpy(KCLPY_1))
+    return application
+
+
 def test_an_application_of_kclpy_1_is_told_the_end_in_its_words(server, kinesis, stream, name, tmp_path):
-    """Started as its launcher starts the daemon for Java of 1.x."""
     made = stream(1)
     put(kinesis, made, [f"{number}" for number in range(20)])
-    executable = f"{sys.executable} {PYTHON_APPLICATION.with_name('application_1.py')}"
-    application = Application(server, tmp_path, executable, made, name, retrievalMode="POLLING")
-    application.environment["PYTHONPATH"] = str(kclpy(KCLPY_1))
+    application = kclpy_1_application(server, tmp_path, made, name)
     java = application.path / "java"
     java.symlink_to(program())
     try:
-        application.start([str(java), "-cp", str(tmp_path), "com.amazonaws.services.kinesis.multilang.MultiLangDaemon", application.properties.name])
+        application.start([str(java), "-cp", str(tmp_path), JAVA_DAEMON, application.properties.name])
         application.until(lambda: len(application.given()) == 20)
         kinesis.split_shard(StreamName=made, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**127))
         wait_active(kinesis, made)
@@ -250,6 +258,44 @@ def test_an_application_of_kclpy_1_is_told_the_end_in_its_words(server, kinesis,
     assert application.lines().count("TERMINATE shardId-000000000000") == 1 and application.count("initialize") == 3, application.told()
     assert application.count("shutdown") == application.count("ZOMBIE") == 2, application.told()
     assert leases(server, name)["shardId-000000000000"]["checkpoint"]["S"] == "SHARD_END"
+
+
+def test_an_application_moves_from_the_daemon_for_java_to_rheos(server, kinesis, stream, name, tmp_path):
+    """Unmodified kclpy under the unmodified daemon for Java, and then under `rheos kcl` with the same file and the same lease table."""
+    jvm.need()
+    made = stream(2)
+    before = [f"{number}" for number in range(40)]
+    put(kinesis, made, before)
+    # The daemon of 1.x has no key for the endpoint of CloudWatch.
+    application = kclpy_1_application(
+        server, tmp_path, made, name,
+        metricsLevel="NONE", AWSCredentialsProvider="DefaultAWSCredentialsProviderChain", **{"rheos.protocol": 1},
+    )  # fmt: skip
+    try:
+        path = f"{jvm.classes('kcl1', KCL_1)}:{tmp_path}"
+        application.start([shutil.which("java"), *jvm.JAVA[1:], "-cp", path, JAVA_DAEMON, application.properties.name])
+        application.until(lambda: application.given() == set(before))
+        kinesis.split_shard(StreamName=made, ShardToSplit="shardId-000000000000", NewStartingHashKey=str(2**126))
+        wait_active(kinesis, made)
+        meanwhile = [f"meanwhile-{number}" for number in range(40)]
+        put(kinesis, made, meanwhile)
+        application.until(lambda: application.given() == set(before + meanwhile))
+        assert application.lines().count("TERMINATE shardId-000000000000") == 1, application.told()
+        application.until(lambda: {row["checkpoint"]["S"] for row in leases(server, name).values()}.isdisjoint({"TRIM_HORIZON"}))
+        application.daemon.send_signal(signal.SIGTERM)
+        application.daemon.wait(timeout=60)
+        count = len([line for line in application.lines() if line.startswith("record ")])
+        assert count == 80, "nothing came twice"
+
+        later = [f"later-{number}" for number in range(40)]
+        put(kinesis, made, later)
+        application.start([program(), "kcl", "--properties-file", str(application.properties)])
+        application.until(lambda: application.given() == set(before + meanwhile + later))
+        application.stop()
+    finally:
+        application.kill()
+    assert len([line for line in application.lines() if line.startswith("record ")]) == 120, "it went on where the other had stopped"
+    assert set(leases(server, name)) == {f"shardId-{number:012}" for number in range(4)}
 
 
 def test_a_record_that_no_process_survives_goes_to_the_dead_letters_and_back(server, kinesis, stream, name, tmp_path):

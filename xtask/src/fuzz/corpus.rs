@@ -25,6 +25,18 @@ pub(super) fn clear(folder: &Path) -> anyhow::Result<()> {
     make(folder)
 }
 
+/// Makes a folder empty by moving its files into another.
+#[expect(clippy::disallowed_methods, reason = "a build helper is not under test or simulation")]
+pub(super) fn set_aside(folder: &Path, aside: &Path) -> anyhow::Result<()> {
+    make(folder)?;
+    make(aside)?;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        std::fs::rename(entry.path(), aside.join(entry.file_name()))?;
+    }
+    Ok(())
+}
+
 /// Replaces the kept inputs of a target by the fewest that reach the same, of all that there are here; if those are more
 /// than may be kept, by some of each size. Says how many.
 pub(super) fn keep(program: &Path, target: &Target) -> anyhow::Result<String> {

@@ -107,8 +107,8 @@ pub(super) fn all(
 #[expect(clippy::disallowed_methods, reason = "a build helper is not under test or simulation")]
 fn begin<'a>(program: &Path, target: &'a Target, seed: Option<u32>) -> anyhow::Result<Running<'a>> {
     let name = &target.name;
-    let found = folder().join("found").join(name);
-    super::corpus::clear(&found)?;
+    let (found, before) = (folder().join("found").join(name), folder().join("found-before").join(name));
+    super::corpus::set_aside(&found, &before)?;
     let log = folder().join(format!("{name}.log"));
     let output = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
     let mut command = command(program, target);
@@ -121,7 +121,8 @@ fn begin<'a>(program: &Path, target: &'a Target, seed: Option<u32>) -> anyhow::R
         command.arg(format!("-dict={}", dictionary.display()));
     }
     super::corpus::make(&learnt(name))?;
-    command.arg(learnt(name)).arg(folder().join("seeds").join(name));
+    // What failed before comes first: nothing that was found is lost by fuzzing on.
+    command.arg(learnt(name)).arg(before).arg(folder().join("seeds").join(name));
     command.args([kept("corpus", name), kept("regressions", name)].iter().filter(|folder| folder.exists()));
     command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
     let child = command.spawn().context("cannot start the program of the targets")?;

@@ -12,8 +12,8 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkErro
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, CreateGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
-    KeySchemaElement, KeyType, Projection, ProjectionType, ReturnValue, ReturnValuesOnConditionCheckFailure,
-    ScalarAttributeType, TableDescription, TableStatus,
+    KeySchemaElement, KeyType, Projection, ProjectionType, ProvisionedThroughput, ReturnValue,
+    ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableDescription, TableStatus,
 };
 use tokio::sync::OnceCell;
 use tokio::time::sleep;
@@ -87,14 +87,16 @@ impl DynamoDbLeaseStore {
     async fn make_index(&self) -> Result<(), StoreError> {
         let mut failed = None;
         for look in 0..LOOKS {
-            let indexes = self.describe(&self.table).await?.and_then(|table| table.global_secondary_indexes);
+            let table = self.describe(&self.table).await?;
+            let throughput = table.as_ref().and_then(provisioned);
+            let indexes = table.and_then(|table| table.global_secondary_indexes);
             let index = indexes.into_iter().flatten().find(|index| index.index_name.as_deref() == Some(INDEX));
             match index.map(|index| index.index_status) {
                 Some(Some(aws_sdk_dynamodb::types::IndexStatus::Active)) => return Ok(()),
                 Some(_) => failed = None,
                 // It was refused, and nobody else has made it.
                 None if failed.is_some() => return failed.map_or(Ok(()), Err),
-                None if look % 10 == 0 => failed = self.create_index().await.err(),
+                None if look % 10 == 0 => failed = self.create_index(throughput).await.err(),
                 None => {}
             }
             // Another worker was first: it is there.
@@ -106,12 +108,13 @@ impl DynamoDbLeaseStore {
         Err(StoreError::Unavailable(format!("the index of the table {} does not become active", self.table)))
     }
 
-    async fn create_index(&self) -> Result<(), StoreError> {
+    async fn create_index(&self, throughput: Option<ProvisionedThroughput>) -> Result<(), StoreError> {
         let index = CreateGlobalSecondaryIndexAction::builder()
             .index_name(INDEX)
             .key_schema(element("leaseOwner", KeyType::Hash)?)
             .key_schema(element("leaseKey", KeyType::Range)?)
             .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
+            .set_provisioned_throughput(throughput)
             .build()
             .map_err(ours)?;
         let call = self.client.update_table().table_name(&self.table);
@@ -320,6 +323,15 @@ fn definition(name: &str) -> Result<AttributeDefinition, StoreError> {
 
 fn element(name: &str, key: KeyType) -> Result<KeySchemaElement, StoreError> {
     KeySchemaElement::builder().attribute_name(name).key_type(key).build().map_err(ours)
+}
+
+/// What a table was said to need, if it is paid for by that, as those of KCL 1.x are: an index of it needs as much.
+fn provisioned(table: &TableDescription) -> Option<ProvisionedThroughput> {
+    let throughput = table.provisioned_throughput.as_ref()?;
+    let (read, write) = (throughput.read_capacity_units?, throughput.write_capacity_units?);
+    let units = ProvisionedThroughput::builder().read_capacity_units(read).write_capacity_units(write).build();
+    // A table that is paid for by requests says 0.
+    units.ok().filter(|_| read > 0 && write > 0)
 }
 
 /// A request that this program has put together wrong.

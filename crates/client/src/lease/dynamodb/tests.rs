@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::config::{BehaviorVersion, Builder, Credentials, Region};
-use aws_sdk_dynamodb::types::{AttributeValue, BillingMode, KeyType};
+use aws_sdk_dynamodb::types::{AttributeValue, BillingMode, KeyType, ProvisionedThroughput};
 use rheos_testkit::{Home, TestServer};
 
 use super::{DynamoDbLeaseStore, definition, element};
@@ -53,6 +53,19 @@ async fn one_table_does_what_a_store_does() {
     let (_server, client) = server().await;
     every_promise(Arc::new(DynamoDbLeaseStore::new(client.clone(), "application"))).await;
     assert_eq!(tables(&client).await, ["application"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_of_kcl_1_gets_its_index() {
+    let (_server, client) = server().await;
+    let units = ProvisionedThroughput::builder().read_capacity_units(10).write_capacity_units(7).build().unwrap();
+    let call = client.create_table().table_name("application").provisioned_throughput(units);
+    let call = call.attribute_definitions(definition("leaseKey").unwrap());
+    call.key_schema(element("leaseKey", KeyType::Hash).unwrap()).send().await.unwrap();
+    every_promise(Arc::new(DynamoDbLeaseStore::new(client.clone(), "application"))).await;
+    let table = client.describe_table().table_name("application").send().await.unwrap().table.unwrap();
+    let units = table.global_secondary_indexes()[0].provisioned_throughput.clone().unwrap();
+    assert_eq!((units.read_capacity_units, units.write_capacity_units), (Some(10), Some(7)), "as the table");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
