@@ -250,8 +250,8 @@ async fn has_measured(server: &TestServer) {
     assert_eq!(shards, ["0", "1", "2", "3", "4"], "by shard");
     assert_eq!(total(by_shard), 450.0, "each record once");
     assert_eq!(total(measured(server, "words-app", "DeadLetters").await), 1.0);
-    let ended = measured(server, "words-app", "RecordProcessor.initialize.Success").await;
-    assert_eq!(ended.keys().collect::<Vec<_>>(), [""], "of the application");
+    let begun = measured(server, "words-app", "RecordProcessor.initialize.Success").await;
+    assert_eq!(begun.keys().collect::<Vec<_>>(), [""], "of the application");
     let leases = measured(server, "words-app", "CurrentLeases").await;
     assert_eq!(leases.keys().collect::<Vec<_>>(), ["another", "one"]);
     for name in ["MillisBehindLatest", "RecordProcessor.processRecords.Time", "UpdateLease.Success", "RenewLease.Time"]

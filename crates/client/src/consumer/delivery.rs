@@ -138,11 +138,7 @@ impl Delivery<'_> {
 
     /// What a processor does, measured.
     pub(super) async fn timed<T, E>(&self, attempt: Attempt, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-        let begun_ms = self.environment.clock.monotonic_ms();
-        let outcome = work.await;
-        let took_ms = self.environment.clock.monotonic_ms() - begun_ms;
-        self.meter.attempt(attempt, &self.held.shard, took_ms, outcome.is_ok());
-        outcome
+        self.meter.attempt(attempt, &self.held.shard, work, Result::is_ok).await
     }
 
     fn processed(&self, records: &[Record]) {

@@ -309,10 +309,8 @@ impl Held {
         if checkpoint == self.checkpointed() && self.lease.lock().await.pending.is_none() {
             return Ok(());
         }
-        let begun_ms = self.clock.monotonic_ms();
-        let written = self.write(Progress::Checkpoint(checkpoint)).await;
-        self.meter.attempt(UPDATE_LEASE, &self.shard, self.clock.monotonic_ms() - begun_ms, written.is_ok());
-        written
+        let write = self.write(Progress::Checkpoint(checkpoint));
+        self.meter.attempt(UPDATE_LEASE, &self.shard, write, Result::is_ok).await
     }
 
     /// Writes down what is going to be the checkpoint.

@@ -4,10 +4,11 @@
 //! publisher that fails, or does not answer, costs its figures and nothing else.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use rheos_types::Clock;
 use tokio::time::timeout;
 
 use super::worker::Shared;
@@ -158,6 +159,7 @@ pub(super) const RENEW_LEASE: Attempt = (Measure::RenewLeaseTime, Measure::Renew
 pub(super) struct Meter {
     config: MetricsConfig,
     worker: String,
+    clock: Arc<dyn Clock>,
     sums: Mutex<Sums>,
 }
 
@@ -169,13 +171,8 @@ struct Sums {
 }
 
 impl Meter {
-    pub(super) fn new(config: MetricsConfig, worker: &str) -> Self {
-        Self { config, worker: worker.to_owned(), sums: Mutex::default() }
-    }
-
-    /// One that measures nothing, because nobody wants to know.
-    pub(super) fn idle() -> Self {
-        Self::new(MetricsConfig { level: MetricsLevel::None, ..MetricsConfig::default() }, "")
+    pub(super) fn new(config: MetricsConfig, worker: &str, clock: Arc<dyn Clock>) -> Self {
+        Self { config, worker: worker.to_owned(), clock, sums: Mutex::default() }
     }
 
     fn sums(&self) -> MutexGuard<'_, Sums> {
@@ -198,10 +195,19 @@ impl Meter {
         }
     }
 
-    /// How long an attempt took, and whether it came to something.
-    pub(super) fn attempt(&self, (time, success): Attempt, shard: &str, took_ms: u64, has_succeeded: bool) {
-        self.add(time, shard, took_ms);
-        self.add(success, shard, u64::from(has_succeeded));
+    /// Makes an attempt: how long it took, and whether it came to something.
+    pub(super) async fn attempt<T>(
+        &self,
+        (time, success): Attempt,
+        shard: &str,
+        work: impl Future<Output = T>,
+        has_succeeded: impl FnOnce(&T) -> bool,
+    ) -> T {
+        let begun_ms = self.clock.monotonic_ms();
+        let outcome = work.await;
+        self.add(time, shard, self.clock.monotonic_ms() - begun_ms);
+        self.add(success, shard, u64::from(has_succeeded(&outcome)));
+        outcome
     }
 
     /// Everything since the last time.
@@ -260,20 +266,20 @@ impl Shared {
 mod tests {
     use super::*;
 
-    fn config() -> MetricsConfig {
-        MetricsConfig::default()
+    fn meter(config: MetricsConfig) -> Meter {
+        Meter::new(config, "w", Arc::new(rheos_types::SystemClock::new()))
     }
 
     fn named<'a>(data: &'a [Datum], name: &str) -> Vec<&'a Datum> {
         data.iter().filter(|datum| datum.name == name).collect()
     }
 
-    #[test]
-    fn values_are_summed_up_by_what_they_are_of() {
-        let meter = Meter::new(config(), "w");
+    #[tokio::test]
+    async fn values_are_summed_up_by_what_they_are_of() {
+        let meter = meter(MetricsConfig::default());
         for (shard, records) in [("a", 3), ("b", 4), ("a", 5)] {
             meter.add(Measure::RecordsProcessed, shard, records);
-            meter.attempt(RENEW_LEASE, shard, 7, shard == "a");
+            meter.attempt(RENEW_LEASE, shard, async { shard == "a" }, |renewed| *renewed).await;
         }
         let data = meter.take();
         assert!(meter.take().is_empty(), "it has been taken");
@@ -287,13 +293,14 @@ mod tests {
         assert_eq!((renewed.unit, &renewed.dimensions), (Unit::Count, &of_worker));
     }
 
-    #[test]
-    fn only_what_was_asked_for_is_measured() {
-        let measured = |level| {
-            let meter = Meter::new(MetricsConfig { level, by_shard: false, by_worker: false, ..config() }, "w");
+    #[tokio::test]
+    async fn only_what_was_asked_for_is_measured() {
+        let measured = async |level| {
+            let config = MetricsConfig { level, by_shard: false, by_worker: false, ..MetricsConfig::default() };
+            let meter = meter(config);
             for shard in ["a", "b"] {
-                meter.attempt(GET_RECORDS, shard, 1, true);
-                meter.attempt(PROCESS, shard, 1, true);
+                meter.attempt(GET_RECORDS, shard, async {}, |()| true).await;
+                meter.attempt(PROCESS, shard, async {}, |()| true).await;
             }
             meter.add(Measure::CurrentLeases, "", 2);
             let data = meter.take();
@@ -302,14 +309,14 @@ mod tests {
         };
         let summary =
             ["RecordProcessor.processRecords.Time", "RecordProcessor.processRecords.Success", "CurrentLeases"];
-        assert!(measured(MetricsLevel::None).is_empty());
-        assert_eq!(measured(MetricsLevel::Summary), summary);
-        assert_eq!(measured(MetricsLevel::Detailed).len(), 5);
+        assert!(measured(MetricsLevel::None).await.is_empty());
+        assert_eq!(measured(MetricsLevel::Summary).await, summary);
+        assert_eq!(measured(MetricsLevel::Detailed).await.len(), 5);
     }
 
     #[test]
     fn figures_beyond_the_bound_are_left_out_and_the_others_go_on() {
-        let meter = Meter::new(MetricsConfig { max_figures: 2, ..config() }, "w");
+        let meter = meter(MetricsConfig { max_figures: 2, ..MetricsConfig::default() });
         for shard in ["a", "b", "c", "a"] {
             meter.add(Measure::RecordsProcessed, shard, 1);
         }

@@ -136,11 +136,8 @@ impl<'a> Reader<'a> {
                 self.iterator.insert(iterator).clone()
             }
         };
-        let begun_ms = self.environment.clock.monotonic_ms();
-        let page = self.kinesis.records(&iterator, self.max_records).await;
-        let took_ms = self.environment.clock.monotonic_ms() - begun_ms;
-        self.meter.attempt(GET_RECORDS, self.shard, took_ms, page.is_ok());
-        let page = page?;
+        let get = self.kinesis.records(&iterator, self.max_records);
+        let page = self.meter.attempt(GET_RECORDS, self.shard, get, Result::is_ok).await?;
         whole(&page)?;
         self.pages_to_poll = self.pages_to_poll.saturating_sub(1);
         self.is_idle = page.records.is_empty() && page.millis_behind_latest.unwrap_or(0) == 0;

@@ -85,9 +85,7 @@ pub(super) async fn consume<P: RecordProcessor>(shared: Arc<Shared>, held: Arc<H
         Signal::Run | Signal::Lost => false,
     };
     if !was_ours && is_initialized {
-        let begun_ms = shared.now_ms();
-        processor.lease_lost().await;
-        shared.meter.attempt(SHUTDOWN, &held.shard, shared.now_ms() - begun_ms, true);
+        shared.meter.attempt(SHUTDOWN, &held.shard, processor.lease_lost(), |()| true).await;
     }
     shared.release(&held);
 }

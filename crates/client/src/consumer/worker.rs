@@ -16,7 +16,7 @@ use super::config::{Config, Environment};
 use super::dead_letters::DeadLetters;
 use super::held::{Held, Signal, Status};
 use super::kinesis::Kinesis;
-use super::metrics::{Measure, Meter, MetricsPublisher, RENEW_LEASE};
+use super::metrics::{Measure, Meter, MetricsConfig, MetricsLevel, MetricsPublisher, RENEW_LEASE};
 use super::processor::ProcessorFactory;
 use super::shard::consume;
 use crate::lease::coordinator::LeaderLock;
@@ -84,10 +84,9 @@ impl<F: ProcessorFactory> Worker<F> {
     /// A worker that has not begun.
     pub fn new(config: Config, environment: Environment, services: Services, factory: F) -> Self {
         let Services { leases, kinesis, dead_letters, metrics } = services;
-        let meter = match &metrics {
-            Some(_) => Meter::new(config.metrics, &config.worker),
-            None => Meter::idle(),
-        };
+        // Without anybody who wants to know, nothing is measured.
+        let level = if metrics.is_some() { config.metrics.level } else { MetricsLevel::None };
+        let meter = Meter::new(MetricsConfig { level, ..config.metrics }, &config.worker, environment.clock.clone());
         let shared = Shared {
             config,
             environment,
@@ -344,9 +343,7 @@ impl Shared {
         if held.is_lost() {
             return;
         }
-        let begun_ms = self.now_ms();
-        let is_renewed = held.renew().await;
-        self.meter.attempt(RENEW_LEASE, "", self.now_ms() - begun_ms, is_renewed);
+        self.meter.attempt(RENEW_LEASE, "", held.renew(), |renewed| *renewed).await;
         if held.is_lost() {
             self.meter.add(Measure::LostLeases, "", 1);
         }

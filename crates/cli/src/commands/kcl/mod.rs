@@ -24,6 +24,17 @@ use crate::edge;
 use crate::failure::{Failure, Outcome};
 use crate::output::Output;
 
+/// A client of one of the services, at an address if there is one, else where it is by itself.
+macro_rules! client {
+    ($sdk:ident, $shared:expr, $endpoint:expr) => {{
+        let mut config = $sdk::config::Builder::from($shared);
+        if let Some(endpoint) = $endpoint {
+            config.set_endpoint_url(Some(endpoint));
+        }
+        $sdk::Client::from_conf(config.build())
+    }};
+}
+
 /// Runs the daemon until it is told to stop by SIGTERM or Ctrl-C.
 pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
     let launch = Launch::parse(arguments)?;
@@ -48,30 +59,19 @@ pub(crate) async fn run(arguments: &[String], out: &Output) -> Outcome {
         loader = loader.region(Region::new(region));
     }
     let shared = loader.load().await;
-    let mut cloudwatch = aws_sdk_cloudwatch::config::Builder::from(&shared);
     let metrics_endpoint = settings.cloudwatch_endpoint.or_else(|| beside(settings.kinesis_endpoint.as_deref()));
-    if metrics_endpoint.is_some() {
-        cloudwatch.set_endpoint_url(metrics_endpoint);
-    }
-    let mut kinesis = aws_sdk_kinesis::config::Builder::from(&shared);
-    if settings.kinesis_endpoint.is_some() {
-        kinesis.set_endpoint_url(settings.kinesis_endpoint);
-    }
-    let kinesis = aws_sdk_kinesis::Client::from_conf(kinesis.build());
-    let mut dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared);
-    if settings.dynamodb_endpoint.is_some() {
-        dynamodb.set_endpoint_url(settings.dynamodb_endpoint);
-    }
-    let store = DynamoDbLeaseStore::new(aws_sdk_dynamodb::Client::from_conf(dynamodb.build()), settings.table);
+    let metrics = (config.metrics.level > MetricsLevel::None).then(|| {
+        let client = client!(aws_sdk_cloudwatch, &shared, metrics_endpoint);
+        let metrics: Arc<dyn MetricsPublisher> = Arc::new(CloudWatchMetrics::new(client, &config.application));
+        metrics
+    });
+    let kinesis = client!(aws_sdk_kinesis, &shared, settings.kinesis_endpoint);
+    let dynamodb = client!(aws_sdk_dynamodb, &shared, settings.dynamodb_endpoint);
+    let store = DynamoDbLeaseStore::new(dynamodb, settings.table);
     let store = if settings.migrates { store.migrating() } else { store };
     let dead_letters = settings.dead_letter_stream.map(|stream| {
         let letters: Arc<dyn DeadLetters> = Arc::new(DeadLetterStream::new(kinesis.clone(), stream));
         letters
-    });
-    let metrics = (config.metrics.level > MetricsLevel::None).then(|| {
-        let client = aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build());
-        let metrics: Arc<dyn MetricsPublisher> = Arc::new(CloudWatchMetrics::new(client, &config.application));
-        metrics
     });
     let stream = SdkKinesis::new(kinesis, &config.stream, settings.consumer);
     let protocol = settings.protocol.unwrap_or(launch.protocol);

@@ -93,8 +93,8 @@ impl Checker {
 
     pub(super) fn initialized(&self, session: Session, checkpoint: &Checkpoint, token: u64) {
         let mut state = self.state();
-        let shard = state.sessions[session as usize].shard.clone();
         let life = &mut state.sessions[session as usize];
+        let shard = life.shard.clone();
         let is_first = life.token.replace(token).is_none();
         life.begun.get_or_insert_with(|| checkpoint.clone());
         let progress = state.shards.entry(shard.clone()).or_default();
@@ -141,7 +141,8 @@ impl Checker {
 
     pub(super) fn checkpointed(&self, session: Session, checkpoint: &Checkpoint) {
         let mut state = self.state();
-        let (shard, token) = (state.sessions[session as usize].shard.clone(), state.sessions[session as usize].token);
+        let life = &state.sessions[session as usize];
+        let (shard, token) = (life.shard.clone(), life.token);
         let later = state.sessions.iter().filter(|life| life.shard == shard && life.token > token);
         if let Some(begun) = later.min_by_key(|life| life.token).and_then(|life| life.begun.clone()) {
             // The answer is late: another has the lease. It must have found what was written.
