@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -94,7 +95,8 @@ class Application:
     def start(self, command):
         with open(self.log, "ab") as log:
             self.daemon = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd=self.folder
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment, cwd=self.folder,
+                start_new_session=True,
             )
 
     def lines(self):
@@ -117,6 +119,11 @@ class Application:
 
     def stop(self):
         self.daemon.send_signal(signal.SIGTERM)
+        assert self.daemon.wait(timeout=60) == 0, self.told()
+
+    def interrupt(self):
+        """Ctrl-C: the terminal tells it to everything that it thinks is of the command."""
+        os.killpg(self.daemon.pid, signal.SIGINT)
         assert self.daemon.wait(timeout=60) == 0, self.told()
 
     def kill(self):
@@ -220,9 +227,11 @@ def test_an_application_runs_without_java(server, kinesis, stream, name, tmp_pat
             return {lag["shard"]: (lag["millis_behind_latest"], lag["records"]) for lag in lines}
 
         application.until(lambda: lags() == {f"shardId-{number:012}": (0, 0) for number in (1, 2, 3)})
-        application.stop()
+        application.interrupt()
     finally:
         application.kill()
+    # Each process was asked to finish before its lease was given back, and not ended by the Ctrl-C itself.
+    assert application.count("shutdown") == 3, application.told()
     rows = leases(server, name)
     assert set(rows) == {f"shardId-{number:012}" for number in range(4)}
     assert rows["shardId-000000000000"]["checkpoint"]["S"] == "SHARD_END"

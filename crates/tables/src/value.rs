@@ -238,17 +238,14 @@ struct Given(Option<(Type, Value)>);
 impl Given {
     /// Another member. One of the same name takes the place of the one before.
     fn take(&mut self, kind: Type, json: Value) -> Result<(), Invalid> {
+        let is_other = self.0.as_ref().is_some_and(|(before, _)| *before != kind);
         // An absent member may be written as null.
-        if json.is_null() {
-            return Ok(());
+        match (is_other, json.is_null()) {
+            (true, true) => {}
+            (true, false) => return Err(Invalid::SeveralTypes),
+            (false, is_null) => self.0 = (!is_null).then_some((kind, json)),
         }
-        match &self.0 {
-            Some((before, _)) if *before != kind => Err(Invalid::SeveralTypes),
-            _ => {
-                self.0 = Some((kind, json));
-                Ok(())
-            }
-        }
+        Ok(())
     }
 
     fn value(self, depth: usize) -> Result<AttributeValue, ReadError> {
@@ -455,6 +452,8 @@ mod tests {
         }
         let twice = serde_json::from_str::<AttributeValue>(r#"{"S": "a", "N": null, "X": [1], "S": "b"}"#);
         assert_eq!(twice.unwrap(), AttributeValue::S("b".to_owned()));
+        let taken_back = serde_json::from_str::<AttributeValue>(r#"{"S": "a", "S": null}"#);
+        assert!(taken_back.is_err(), "{taken_back:?}");
     }
 
     #[test]

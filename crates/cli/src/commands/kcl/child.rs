@@ -13,6 +13,7 @@ use rheos_client::consumer::{
 };
 use rheos_client::multilang::protocol::{self, Protocol, Refusal, Said};
 use rheos_client::multilang::{Heard, Lines};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -40,11 +41,30 @@ pub(super) struct Program {
 }
 
 struct Process {
-    child: Child,
+    group: Group,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
     lines: Lines,
     waiting: VecDeque<Said>,
+}
+
+/// A program with everything that it has started: they are ended together, and at the latest when this is dropped.
+struct Group(Child);
+
+impl Group {
+    fn kill(&self) {
+        // The number is the program's own until it has been waited for, and then there is none any more.
+        let Some(id) = self.0.id().and_then(|id| Pid::from_raw(id.cast_signed())) else { return };
+        if let Err(error) = kill_process_group(id, Signal::KILL) {
+            tracing::debug!("process {id}: it was not killed: {error}");
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 /// Why a program is of no use any more.
@@ -72,14 +92,16 @@ impl Program {
         };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let mut child =
-            command.kill_on_drop(true).spawn().map_err(|error| format!("cannot start {program}: {error}"))?;
+        // A group of its own: Ctrl-C reaches the daemon only, which then asks each program to finish; and what a program has
+        // started is ended with it.
+        command.process_group(0).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| format!("cannot start {program}: {error}"))?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err(format!("{program} has no pipes"));
         };
         tracing::info!("shard {}: started {program} as process {}", self.shard, child.id().unwrap_or(0));
         let lines = Lines::new(MAX_LINE_BYTES);
-        Ok(Process { child, stdin, stdout: BufReader::new(stdout), lines, waiting: VecDeque::new() })
+        Ok(Process { group: Group(child), stdin, stdout: BufReader::new(stdout), lines, waiting: VecDeque::new() })
     }
 
     /// Tells the program something and waits until it has done it. A failure ends the program.
@@ -108,24 +130,25 @@ impl Program {
         };
         let Some(mut process) = self.process.take() else { return why };
         // One that has closed its pipes ends in a moment.
-        if has_gone && let Ok(Ok(status)) = timeout(END_WITHIN, process.child.wait()).await {
+        if has_gone && let Ok(Ok(status)) = timeout(END_WITHIN, process.group.0.wait()).await {
             return format!("{why}, {status}");
         }
-        if let Err(error) = process.child.kill().await {
-            tracing::debug!("shard {}: the program was not killed: {error}", self.shard);
+        process.group.kill();
+        if let Err(error) = process.group.0.wait().await {
+            tracing::warn!("shard {}: the program cannot be waited for: {error}", self.shard);
         }
         why
     }
 
     /// Nothing more comes: the program ends by itself, or is ended.
     async fn end(&mut self) {
-        let Some(Process { mut child, stdin, mut stdout, .. }) = self.process.take() else { return };
+        let Some(Process { mut group, stdin, mut stdout, .. }) = self.process.take() else { return };
         drop(stdin);
         let ended = async {
             // What it still says is read, so that it does not wait for room.
             let mut rest = [0; 4096];
             while stdout.read(&mut rest).await.is_ok_and(|length| length > 0) {}
-            child.wait().await
+            group.0.wait().await
         };
         match timeout(END_WITHIN, ended).await {
             Ok(Ok(status)) => tracing::info!("shard {}: the program has ended, {status}", self.shard),

@@ -342,11 +342,18 @@ async fn a_program_that_answers_something_else_is_started_again() {
 }
 
 #[tokio::test]
-async fn a_program_that_does_not_answer_in_time_is_ended() {
-    let once = "if [ ! -e \"$out.slept\" ]; then : > \"$out.slept\"; exec sleep 600; fi\n ask ''";
+async fn a_program_that_does_not_answer_in_time_is_ended_with_what_it_has_started() {
+    let once = r#"if [ ! -e "$out.slept" ]; then : > "$out.slept"; sleep 600 & say "{\"started\":$!}"; wait; fi
+      ask ''"#;
     let stream = Scripted::default().with("shard", &["a"]);
     let mut rig = Rig::start(stream, "", once, Some(Duration::from_secs(2)));
     rig.until("another program", |rig| rig.count("initialize") == 2 && rig.count("checkpoint") > 0).await;
+    let started = rig.told().iter().find_map(|told| told["started"].as_i64()).expect("it started something");
+    let lives = || {
+        edge::read(&PathBuf::from(format!("/proc/{started}/stat")))
+            .is_ok_and(|stat| !stat.windows(3).any(|at| at == b" Z "))
+    };
+    rig.until("the end of what it started", |_| !lives()).await;
     rig.stop().await;
     assert_eq!(rig.given(), ["a", "a"]);
 }
