@@ -372,14 +372,12 @@ impl Survey {
     pub(crate) fn content(&mut self, found: &FoundBatch) -> Content {
         let header = found.header;
         let (file, offset) = (found.file, header.place.offset);
+        // A batch may say that it goes on behind the end of its file: no memory is taken for what is not there.
         let length = (header.total as usize).min((self.log_files[file].length - offset) as usize);
-        let mut bytes = self.read(file, offset, length).to_vec();
-        bytes.resize(header.total as usize, 0);
-        let bytes = Bytes::from(bytes);
+        let bytes = self.read(file, offset, length);
         let meta_end = HEADER + header.blocks() * ENTRY + header.changes_bytes();
-        let meta = &bytes[HEADER..meta_end];
-        let parsed =
-            (crc32c::crc32c(meta) == header.meta_crc()).then(|| parse(&header, meta, meta_end, &bytes)).flatten();
+        let meta = bytes.get(HEADER..meta_end).filter(|meta| crc32c::crc32c(meta) == header.meta_crc());
+        let parsed = meta.and_then(|meta| parse(&header, meta, meta_end, &bytes));
         // A newer version marks what it adds by a feature bit: what is of no known kind is as unreadable as to a start.
         let (blocks, changes) = match parsed {
             Some((blocks, changes)) => (Some(blocks), Some(changes)),
@@ -512,11 +510,13 @@ fn parse(header: &Header, meta: &[u8], meta_end: usize, bytes: &Bytes) -> Option
     let mut at = meta_end;
     for _ in 0..header.blocks() {
         let entry = BlockEntry::decode(&mut reader)?;
-        let records = bytes.get(at..at + entry.bytes as usize)?;
-        let block = || Block::new(entry.first, entry.count, header.time_ms, bytes.slice_ref(records));
-        let verifies = crc32c::crc32c(records) == entry.crc && block().records().count() == entry.count as usize;
+        let end = at.checked_add(entry.bytes as usize).filter(|end| *end <= header.total as usize)?;
+        let verifies = bytes.get(at..end).is_some_and(|records| {
+            let block = || Block::new(entry.first, entry.count, header.time_ms, bytes.slice_ref(records));
+            crc32c::crc32c(records) == entry.crc && block().records().count() == entry.count as usize
+        });
         blocks.push((entry, at, verifies));
-        at += entry.bytes as usize;
+        at = end;
     }
     let changes: Option<Vec<_>> = (0..header.changes()).map(|_| Change::decode(&mut reader)).collect();
     Some((blocks, changes?))
