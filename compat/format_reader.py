@@ -403,7 +403,10 @@ def apply(state, batch):
             else:
                 shard.retention = value
     for block in batch.blocks:
-        if shard := state.shards.get(block.entry.shard):
+        shard = state.shards.get(block.entry.shard)
+        dropped_here = (5, block.entry.shard) in [change[:2] for change in batch.changes]
+        require(shard or dropped_here, f"{block.entry} in batch {batch.number} is of a shard that is not there")
+        if shard:
             require(block.entry.first == shard.next, f"{block.entry} in batch {batch.number}, where {shard.next} comes next")
             shard.next, shard.time_ms = shard.next + block.entry.count, batch.time_ms
 

@@ -60,6 +60,14 @@ pub const TARGETS: &[Target] = &[
         bytes_per_byte: 1000,
     },
     Target {
+        name: "log_history",
+        about: "logs of batches that were lost, doubled, moved or changed, through the whole of recovery",
+        decode: log::log_history,
+        seeds: log::log_history_seeds,
+        longest_bytes: 1 << 10,
+        bytes_per_byte: 10_000,
+    },
+    Target {
         name: "log_manifest",
         about: "MANIFEST and the root in it",
         decode: log::manifest,

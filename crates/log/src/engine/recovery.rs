@@ -7,6 +7,7 @@ use super::root::{Root, load_snapshot};
 use super::segment::{self, OpenedSegment};
 use super::shards::{FileLoad, LiveBatch, LiveRun, Shards};
 use crate::batch::ParsedBatch;
+use crate::change::Change;
 use crate::log::Options;
 use crate::medium::{Location, Medium, Objects, OpenError};
 use crate::state::State;
@@ -131,8 +132,9 @@ impl Replay {
         self.load.add(batch.entries.len(), batch.header.time_ms);
         self.last = number;
         let is_new = number > self.snapshot_batch;
+        let mut changes = Vec::new();
         if is_new {
-            let changes =
+            changes =
                 batch.changes().ok_or_else(|| corrupt(format!("batch {number} has a change of no known kind")))?;
             changes.iter().for_each(|change| self.state.apply(change));
             self.state.batch = number;
@@ -140,8 +142,16 @@ impl Replay {
         }
         let live = LiveBatch::new(location, batch.header.time_ms, None);
         for (entry, offset) in batch.blocks() {
-            // A shard that is gone by now was dropped later: its records are not wanted.
-            let Some(shard) = self.state.shards.get_mut(&entry.shard.0) else { continue };
+            let Some(shard) = self.state.shards.get_mut(&entry.shard.0) else {
+                // One that was dropped later, in this batch or as the snapshot knows: its records are not wanted.
+                if !is_new || changes.contains(&Change::DropShard { shard: entry.shard }) {
+                    continue;
+                }
+                return Err(corrupt(format!(
+                    "batch {number} has records of shard {}, which is not there",
+                    entry.shard
+                )));
+            };
             if is_new {
                 if shard.next != entry.first {
                     return Err(corrupt(format!(

@@ -25,6 +25,11 @@ const GENERATION: u64 = 1;
 /// A log of up to three files.
 pub fn log_file(data: &[u8]) {
     recover(&build(data, false));
+    recover_mended(data);
+}
+
+/// A log of up to three files, with names, places, numbers and checksums put right.
+pub(super) fn recover_mended(data: &[u8]) {
     recover(&build(data, true));
 }
 
