@@ -2,8 +2,11 @@
 
 use super::rig::{Model, Rig, Seeded};
 use crate::Change;
+use crate::batch::{ALIGN, Header, HeaderAt};
 use crate::files::sim::{SimFiles, Unsynced};
+use crate::medium::disk::log_file::FIRST_BATCH;
 use rheos_types::ShardKey;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// One history of appends, changes, closings, trims and housekeeping, up to a power cut at the given operation.
@@ -188,6 +191,66 @@ fn a_batch_that_recovery_serves_is_durable_though_its_sync_failed() {
     let rig = rig.power_cut(Unsynced::Lost).expect("opens");
     rig.check(&mut model);
     assert_eq!(rig.read_all(shards[0]).len(), 6, "what was served is still there");
+}
+
+/// An unfinished batch as a power cut leaves it: the last 512 bytes of its first page have not arrived. What is appended to
+/// these shards is the last batch of the log.
+fn tear_the_last_batch(rig: &Rig) -> (PathBuf, u64) {
+    let files = rig.files.paths();
+    let ends = files.iter().filter(|path| path.extension().is_some_and(|extension| extension == "log")).map(|path| {
+        let bytes = rig.files.contents(path).expect("it is there");
+        let pages = (FIRST_BATCH..bytes.len() as u64).step_by(ALIGN);
+        let number = |at: &u64| match Header::decode(&bytes[*at as usize..]) {
+            HeaderAt::Valid(header) => Some((header.number, path.clone(), *at)),
+            HeaderAt::Invalid | HeaderAt::Newer { .. } => None,
+        };
+        pages.filter_map(|at| number(&at)).max()
+    });
+    let (_, path, at) = ends.flatten().max().expect("a batch");
+    let sector = at + ALIGN as u64 - 512;
+    rig.files.flip(&path, sector, 1);
+    (path, sector)
+}
+
+/// The next batch is written over an unfinished one. If its power fails as well, what has arrived of it may be just what the
+/// unfinished one was in want of.
+#[test]
+fn an_unfinished_batch_that_was_dropped_never_comes_back() {
+    let mut model = Model::new();
+    let mut rig = Rig::new(&SimFiles::new());
+    let shards = rig.open_shards(1);
+    rig.append(&mut model, &shards, 2, 100).expect("appends");
+    let acknowledged = model.clone();
+    rig.append(&mut model, &shards, 1, 100).expect("appends");
+    let (file, sector) = tear_the_last_batch(&rig);
+
+    let rig = rig.power_cut(Unsynced::Lost).expect("opens");
+    assert_eq!(rig.read_all(shards[0]).len(), 2);
+    rig.files.flip(&file, sector, 1);
+    let rig = rig.power_cut(Unsynced::Lost).expect("opens");
+    rig.check(&mut acknowledged.clone());
+    assert_eq!(rig.read_all(shards[0]).len(), 2, "it was dropped");
+}
+
+/// The unfinished batch was the first in a file; the next one, which is smaller, fits into the file before.
+#[test]
+fn an_unfinished_batch_in_the_next_file_is_in_nobodys_way() {
+    let mut model = Model::new();
+    let mut rig = Rig::new(&SimFiles::new());
+    let shards = rig.open_shards(1);
+    rig.append(&mut model, &shards, 1, 20_000).expect("appends");
+    let mut acknowledged = model.clone();
+    rig.append(&mut model, &shards, 3, 20_000).expect("appends");
+    let (file, sector) = tear_the_last_batch(&rig);
+    assert_eq!(sector, FIRST_BATCH + ALIGN as u64 - 512, "{}", file.display());
+
+    let mut rig = rig.power_cut(Unsynced::Lost).expect("opens");
+    assert_eq!(rig.read_all(shards[0]).len(), 1);
+    rig.append(&mut acknowledged, &shards, 1, 100).expect("appends");
+    rig.files.flip(&file, sector, 1);
+    let rig = rig.power_cut(Unsynced::Lost).expect("opens");
+    rig.check(&mut acknowledged);
+    assert_eq!(rig.read_all(shards[0]).len(), 2);
 }
 
 /// Rule 12: the writer reads nothing but its inputs, so that the same history leaves the same bytes.

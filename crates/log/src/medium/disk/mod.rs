@@ -15,13 +15,13 @@ pub(crate) mod unfinished;
 pub use objects::DiskObjects;
 
 use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
-use crate::batch::{Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
+use crate::batch::{ALIGN, Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::files::{File, Files, read_exact_at};
 use bytes::Bytes;
 use log_file::FIRST_BATCH;
 use manifest::{LogFileRef, Manifest};
 use rheos_types::Random;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -159,11 +159,21 @@ impl Disk {
     /// What replay has found is made durable, and the next batch goes behind it.
     fn take_over(&self, end: scan::End) -> io::Result<()> {
         let (mut active, manifest) = (locked(&self.active), locked(&self.manifest));
+        let mut written = BTreeSet::new();
         if let Some((location, batch)) = end.last.filter(|(location, _)| location.number > end.durable_upto) {
             // It reads well, which says nothing about the disk: after a kill or a failed sync it may be in the page cache
             // alone. The same bytes are written again and synced before anything rests on them.
             end.files[end.file].write_at(batch.bytes(), location.offset)?;
-            end.files[end.file].sync_data()?;
+            written.insert(end.file);
+        }
+        // What is unfinished stays so: of a batch that is written over it, the part that a further power cut lets through could
+        // be just the part that it is in want of.
+        for (file, offset) in end.unfinished {
+            end.files[file].write_at(&[0; ALIGN], offset)?;
+            written.insert(file);
+        }
+        for file in written {
+            end.files[file].sync_data()?;
         }
         let listed = &manifest.log_files[end.file];
         *active =
@@ -200,7 +210,7 @@ impl Disk {
             generation: manifest.generation,
             last_batch: end.last.as_ref().map_or(0, |(location, _)| location.number),
             durable_upto: end.durable_upto,
-            torn: end.torn,
+            torn: !end.unfinished.is_empty(),
         })
     }
 
@@ -343,7 +353,7 @@ impl Medium for Disk {
         let manifest = locked(&self.manifest).clone();
         if !manifest.log_files.is_empty() {
             let end = scan::scan(&*self.files, &self.directory, &manifest, above, visit)?;
-            if end.torn {
+            if !end.unfinished.is_empty() {
                 tracing::warn!(
                     file = %log_file::path(&self.directory, manifest.log_files[end.file].id).display(),
                     offset = end.offset,
@@ -371,7 +381,7 @@ impl Medium for Disk {
         }
         self.remove_unlisted().map_err(io_error("cannot tidy"))?;
         if let Some(end) = locked(&self.end).take() {
-            self.take_over(end).map_err(io_error("cannot rewrite the last batch in"))?;
+            self.take_over(end).map_err(io_error("cannot put the end of the log in order in"))?;
         }
         let mut active = locked(&self.active);
         if active.is_none() {

@@ -27,8 +27,8 @@ pub(super) struct End {
     pub(super) last_in_file: Vec<u64>,
     /// The open files, by index.
     pub(super) files: Vec<Arc<dyn File>>,
-    /// The beginning of a batch lay at the end.
-    pub(super) torn: bool,
+    /// Where batches have been begun that cannot be read: by index of the file, and the offset in it.
+    pub(super) unfinished: Vec<(usize, u64)>,
 }
 
 struct Scanner<'a> {
@@ -68,7 +68,7 @@ pub(super) fn scan(
         durable_upto: 0,
         last_in_file: vec![0; manifest.log_files.len()],
         files: Vec::new(),
-        torn: false,
+        unfinished: Vec::new(),
     };
     for index in 0..scanner.files.len() {
         let mut offset = FIRST_BATCH;
@@ -96,7 +96,7 @@ pub(super) fn scan(
             }
         };
         scanner.check_nothing_after(index, offset, end.last.as_ref(), above)?;
-        end.torn |= broken;
+        end.unfinished.extend(broken.then_some((index, offset)));
     }
     end.files = scanner.files.into_iter().map(|(_, file, _)| file).collect();
     Ok(end)
