@@ -15,7 +15,7 @@ pub(crate) mod unfinished;
 pub use objects::DiskObjects;
 
 use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
-use crate::batch::{ALIGN, Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
+use crate::batch::{Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::files::{File, Files, read_exact_at};
 use bytes::Bytes;
 use log_file::FIRST_BATCH;
@@ -167,9 +167,9 @@ impl Disk {
             written.insert(end.file);
         }
         // What is unfinished stays so: of a batch that is written over it, the part that a further power cut lets through could
-        // be just the part that it is in want of.
+        // be just the part that it is in want of. Nothing but its header is written here, for the same reason.
         for (file, offset) in end.unfinished {
-            end.files[file].write_at(&[0; ALIGN], offset)?;
+            end.files[file].write_at(&[0; HEADER], offset)?;
             written.insert(file);
         }
         for file in written {
