@@ -106,19 +106,20 @@ pub fn check_with(
     directory: &Path,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, OpenError> {
-    let _lock = lock(&**files, directory)?;
+    let _lock = lock(files, directory)?;
     check_locked(files, directory, progress)
 }
 
 /// Keeps every other process out of a directory that is there.
-pub(crate) fn lock(files: &dyn Files, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
-    // Without a manifest and without log files there is nothing to look into, and no lock file is left behind.
-    let logs = directory.join("log");
-    let has_log = files.list(&logs).is_ok_and(|names| !names.is_empty());
-    if !has_log && files.open_read(&directory.join("MANIFEST")).is_err() {
-        return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
+pub(crate) fn lock(files: &Arc<dyn Files>, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    // Without a manifest, and without anything that a log has only with one, there is nothing to look into, and no lock file is
+    // left behind.
+    let manifest = directory.join("MANIFEST");
+    let is_none = || Disk::has_lost_its_manifest(files, directory).is_ok_and(|has_lost_it| !has_lost_it);
+    if files.open_read(&manifest).is_err() && is_none() {
+        return Err(OpenError::Missing { file: manifest.display().to_string() });
     }
-    disk::lock(files, directory)
+    disk::lock(&**files, directory)
 }
 
 pub(crate) fn check_locked(

@@ -82,3 +82,11 @@ pub fn read_exact_at(file: &dyn File, offset: u64, length: usize) -> io::Result<
     }
     Ok(buffer)
 }
+
+/// The names in a directory, none if it is not there.
+pub(crate) fn absent_is_empty(names: io::Result<Vec<String>>) -> io::Result<Vec<String>> {
+    match names {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        names => names,
+    }
+}

@@ -51,7 +51,7 @@ impl Repair {
         consistent: &mut Consistent<'_>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, RepairError> {
-        let lock = lock(&**files, directory)?;
+        let lock = lock(files, directory)?;
         let mut survey = Survey::take(files, directory, progress)?;
         let mut plan = Plan::make(&mut survey, files, directory, consistent);
         if let Err(finding) = opening(files, directory)? {

@@ -7,7 +7,7 @@ use crate::check::{Finding, Progress};
 use crate::codec::Reader;
 use crate::engine::root::{Root, SnapshotRef, load_snapshot, snapshot_batch};
 use crate::engine::segment::{self, OpenedSegment, SegmentRun};
-use crate::files::{File, Files, read_exact_at};
+use crate::files::{File, Files, absent_is_empty, read_exact_at};
 use crate::medium::disk::DiskObjects;
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, LogFileRef, Manifest};
@@ -530,13 +530,6 @@ fn first_log_id(file: &FoundLogFile) -> Option<u128> {
             HeaderAt::Valid(_) | HeaderAt::Invalid | HeaderAt::Newer { .. } => None,
         }
     })
-}
-
-fn absent_is_empty(names: io::Result<Vec<String>>) -> io::Result<Vec<String>> {
-    match names {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        names => names,
-    }
 }
 
 fn missing_or(error: impl std::error::Error + 'static) -> String {

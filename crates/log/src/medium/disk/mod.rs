@@ -16,7 +16,7 @@ pub use objects::DiskObjects;
 
 use super::{Location, Medium, NoRoom, ObjectWriter, Objects, OpenError};
 use crate::batch::{Batch, HEADER, Header, HeaderAt, ParsedBatch, Place};
-use crate::files::{File, Files, read_exact_at};
+use crate::files::{File, Files, absent_is_empty, read_exact_at};
 use bytes::Bytes;
 use log_file::FIRST_BATCH;
 use manifest::{LogFileRef, Manifest};
@@ -132,7 +132,7 @@ impl Disk {
             log_files: Vec::new(),
             root: None,
         });
-        if is_new && Self::has_lost_its_manifest(&*files, directory, &objects).map_err(io_error("cannot read"))? {
+        if is_new && Self::has_lost_its_manifest(&files, directory).map_err(io_error("cannot read"))? {
             return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
         }
         // Look before anything is changed: a directory of a newer version is left as it is.
@@ -214,13 +214,14 @@ impl Disk {
         })
     }
 
-    /// Whether the directory holds what a log has only once its manifest is there: objects, further log files, a batch. A
-    /// first file without one is what an interrupted first start leaves.
-    fn has_lost_its_manifest(files: &dyn Files, directory: &Path, objects: &DiskObjects) -> io::Result<bool> {
+    /// Whether a directory without a manifest holds what a log has only once its manifest is there: objects, further log files,
+    /// a batch. A first file without one is what an interrupted first start leaves.
+    pub(crate) fn has_lost_its_manifest(files: &Arc<dyn Files>, directory: &Path) -> io::Result<bool> {
+        let objects = DiskObjects::new(files.clone(), directory);
         let first = log_file::path(directory, 1);
         let logs = log_file::directory(directory);
-        let mut names = files.list(&logs)?.into_iter().filter(|name| name.ends_with(".log"));
-        if !objects.list_objects()?.is_empty() || names.any(|name| logs.join(name) != first) {
+        let mut names = absent_is_empty(files.list(&logs))?.into_iter().filter(|name| name.ends_with(".log"));
+        if !absent_is_empty(objects.list_objects())?.is_empty() || names.any(|name| logs.join(name) != first) {
             return Ok(true);
         }
         match files.open(&first).and_then(|file| read_exact_at(&*file, FIRST_BATCH, HEADER)) {

@@ -1,12 +1,14 @@
 //! Every image that a power cut could have left of a history, recovered and held to what was acknowledged by then.
 
-use super::super::rig::{ManualClock, Seeded};
+use super::super::rig::{DIRECTORY, ManualClock, Seeded};
 use super::history::{Author, History, SHARDS, poll, queue, reopen};
 use super::model::{Model, Request, View, difference, observe};
+use crate::files::Files;
 use crate::files::sim::{CrashPoint, SimFiles, Unsynced};
-use crate::{Change, Key, Opened, Transaction};
+use crate::{Change, Key, OpenError, Opened, Transaction, check};
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 
 /// What to look at.
@@ -146,7 +148,7 @@ fn opening(files: &SimFiles, totals: &mut Totals) -> Result<(Opened, View), Stri
     Ok((opened, view))
 }
 
-/// Recovers an image, and that once more after another power cut: the number of the state that it holds.
+/// Recovers an image and writes on: the number of the state that it holds. Of most images a copy meets with more than that.
 fn recover(
     history: &History,
     operations: usize,
@@ -154,7 +156,7 @@ fn recover(
     fingerprint: u64,
     totals: &mut Totals,
 ) -> Result<usize, String> {
-    let interrupted = (fingerprint.is_multiple_of(4)).then(|| image.crash(Unsynced::Lost));
+    let copy = (fingerprint % 8 < 5).then(|| image.crash(Unsynced::Lost));
     let (opened, found) = opening(image, totals)?;
     let state = history.allowed(operations).find(|(_, view)| **view == found).map(|(state, _)| state);
     let state = state.ok_or_else(|| {
@@ -162,17 +164,13 @@ fn recover(
         differences.join("\nor\n")
     })?;
 
-    if let Some(image) = interrupted {
-        image.record();
-        drop(opening(&image, totals)?);
-        let record = image.take_record().ok_or("no record")?;
+    if let Some(copy) = copy {
         let dice = Seeded::new(fingerprint);
-        let mut replay = record.replay();
-        replay.advance_to(dice.below(record.len() as u64 + 1) as usize);
-        let left = replay.crash_point(0, 0).sample_image(dice.next()).files;
-        let (_, again) = opening(&left, totals).map_err(|error| format!("after a cut during recovery: {error}"))?;
-        if again != found {
-            return Err(format!("a second recovery differs: {}", difference(&again, &found)));
+        match fingerprint % 8 {
+            0 => cut_again(&copy, &found, &dice, totals, |_| Ok(None))?,
+            1 => cut_again(&copy, &found, &dice, totals, |opened| write_on(opened, found.clone()).map(Some))?,
+            2 | 3 => cut_again(&copy, &found, &dice, totals, close)?,
+            _ => check_clean(&copy)?,
         }
     }
 
@@ -182,6 +180,52 @@ fn recover(
         return Err(format!("after writing on and another power cut: {}", difference(&found, &expected)));
     }
     Ok(state)
+}
+
+/// Loses power once more, at any moment of a recovery or of what `then` does. It comes to what was found before, or to all that
+/// `then` says it has written.
+fn cut_again(
+    image: &SimFiles,
+    found: &View,
+    dice: &Seeded,
+    totals: &mut Totals,
+    then: impl FnOnce(Opened) -> Result<Option<View>, String>,
+) -> Result<(), String> {
+    image.record();
+    let written = then(opening(image, totals)?.0)?;
+    let record = image.take_record().ok_or("no record")?;
+    let mut replay = record.replay();
+    // Half of the times at the end, where something is always unsynced.
+    let last = record.len() as u64;
+    let cut = if dice.below(2) == 0 { dice.below(last + 1) } else { last - dice.below(last.min(2) + 1) };
+    replay.advance_to(cut as usize);
+    let point = replay.crash_point(0, 0);
+    let left = match dice.below(2) {
+        0 => point.sample_image(dice.next()),
+        _ => point.image(dice.below(point.images() as u64) as usize),
+    };
+    let (_, again) = opening(&left.files, totals).map_err(|error| format!("after a second cut: {error}"))?;
+    if again == *found || Some(&again) == written.as_ref() {
+        return Ok(());
+    }
+    Err(format!("after a second cut: {}", difference(&again, found)))
+}
+
+/// Writes the smallest batch, which is nearly all zeros.
+fn close(mut opened: Opened) -> Result<Option<View>, String> {
+    opened.writer.close_batch().map_err(|fatal| format!("cannot close: {fatal}"))?;
+    Ok(None)
+}
+
+/// What a power cut leaves is no damage. Before the first manifest there is nothing to check.
+fn check_clean(image: &SimFiles) -> Result<(), String> {
+    let files: Arc<dyn Files> = Arc::new(image.clone());
+    match check(&files, Path::new(DIRECTORY)) {
+        Ok(report) if report.findings.is_empty() => Ok(()),
+        Ok(report) => Err(format!("the check finds {:?}", report.findings)),
+        Err(OpenError::Missing { .. }) if image.contents(&Path::new(DIRECTORY).join("MANIFEST")).is_none() => Ok(()),
+        Err(error) => Err(format!("cannot be checked: {error}")),
+    }
 }
 
 /// Writing works after a recovery: to every shard, and to the catalog.
