@@ -120,7 +120,7 @@ async fn describe(args: DescribeGroup, out: &Output) -> Outcome {
     for lease in &leases {
         let to = lease.checkpoint_owner.as_ref().and(lease.owner.clone());
         let owner = lease.actual_owner().unwrap_or("-").to_owned();
-        let checkpoint = lease.checkpoint.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let checkpoint = lease.checkpoint_text();
         if json {
             let line = json!({
                 "shard": lease.shard_id(),
@@ -256,7 +256,7 @@ async fn lag(args: Lag, out: &Output) -> Outcome {
             table.row([
                 lease.shard_id().to_owned(),
                 lease.actual_owner().unwrap_or("-").to_owned(),
-                lease.checkpoint.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+                lease.checkpoint_text(),
                 millis.map_or_else(|| "gone".to_owned(), |ms| elapsed(Duration::from_millis(ms))),
                 records.map_or_else(|| "-".to_owned(), grouped),
             ]);

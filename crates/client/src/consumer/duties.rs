@@ -131,7 +131,7 @@ impl Shared {
                 return Err(DutyError::Slow);
             }
             if self.table.create(lease).await? {
-                tracing::info!("shard {}: has a lease now, from {:?}", lease.shard_id(), lease.checkpoint);
+                tracing::info!("shard {}: has a lease now, from {}", lease.shard_id(), lease.checkpoint_text());
             }
         }
         if !wanted.is_empty() {

@@ -214,7 +214,7 @@ impl<F: ProcessorFactory> Worker<F> {
         if leases.contains_key(&lease.key) || *shared.stop.borrow() {
             return;
         }
-        tracing::info!("shard {}: {} has it, from {:?}", lease.shard_id(), shared.config.worker, lease.checkpoint);
+        tracing::info!("shard {}: {} has it, from {}", lease.shard_id(), shared.config.worker, lease.checkpoint_text());
         let held = Arc::new(Held::new(
             lease,
             &shared.config.worker,

@@ -107,6 +107,12 @@ impl Lease {
         self.shard.as_deref().unwrap_or(&self.key)
     }
 
+    /// The checkpoint for people; `-` if there is none.
+    #[must_use]
+    pub fn checkpoint_text(&self) -> String {
+        self.checkpoint.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)
+    }
+
     /// Who processes the shard at this moment, or should: while a lease is handed over, still its old owner.
     #[must_use]
     pub fn actual_owner(&self) -> Option<&str> {
