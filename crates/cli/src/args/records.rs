@@ -25,7 +25,8 @@ a later one of the same key, the two change places. --strict-order rules that ou
 A request without an answer is sent again, so its lines may be written twice.
 
 Aggregation: with --aggregate, lines of one shard share records, in the format of the Kinesis Producer Library, so that short lines cost a
-fraction. KCL, `rheos tail` and the libraries for it show the lines again; a plain GetRecords shows packed bytes.";
+fraction. KCL, `rheos tail` and the libraries for it show the lines again; a plain GetRecords shows packed bytes. Several records of a shard
+are under way at a time then, so that lines of a key may change places; --strict-order rules that out, with one at a time.";
 
 /// What to write, where, and under which keys.
 #[derive(Args, Debug)]
