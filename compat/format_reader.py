@@ -402,10 +402,10 @@ def apply(state, batch):
                 shard.first = max(shard.first, value)
             else:
                 shard.retention = value
+    dropped = {name for kind, name, _ in batch.changes if kind == 5}
     for block in batch.blocks:
         shard = state.shards.get(block.entry.shard)
-        dropped_here = (5, block.entry.shard) in [change[:2] for change in batch.changes]
-        require(shard or dropped_here, f"{block.entry} in batch {batch.number} is of a shard that is not there")
+        require(shard or block.entry.shard in dropped, f"{block.entry} in batch {batch.number} is of a shard that is not there")
         if shard:
             require(block.entry.first == shard.next, f"{block.entry} in batch {batch.number}, where {shard.next} comes next")
             shard.next, shard.time_ms = shard.next + block.entry.count, batch.time_ms

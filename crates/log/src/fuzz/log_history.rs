@@ -43,7 +43,7 @@ impl<'a> History<'a> {
     fn log(mut self) -> Vec<u8> {
         let mut log = name_page(LOG_ID, 1);
         // One that comes later than it should.
-        let mut late: Option<Vec<u8>> = None;
+        let mut late = Vec::new();
         while self.decisions.len() > 0 {
             if self.pick(6) == 0 {
                 log.extend_from_slice(&name_page(LOG_ID, 1));
@@ -54,18 +54,20 @@ impl<'a> History<'a> {
                 0 => {}
                 1 => log.extend_from_slice(&batch.repeat(2)),
                 2 | 3 => {
-                    log.extend(late.replace(batch).into_iter().flatten());
+                    log.append(&mut std::mem::replace(&mut late, batch));
                     continue;
                 }
                 4 => {
                     let (at, value) = (usize::from(self.pick(u8::MAX)), self.pick(u8::MAX));
-                    batch.get_mut(at).into_iter().for_each(|byte| *byte = value);
+                    if let Some(byte) = batch.get_mut(at) {
+                        *byte = value;
+                    }
                     log.extend_from_slice(&batch);
                 }
                 5 => log.extend_from_slice(&batch[..usize::from(self.pick(u8::MAX)).min(batch.len())]),
                 _ => log.extend_from_slice(&batch),
             }
-            log.extend(late.take().into_iter().flatten());
+            log.append(&mut late);
         }
         log
     }
