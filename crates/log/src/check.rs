@@ -114,10 +114,10 @@ pub fn check_with(
 pub(crate) fn lock(files: &Arc<dyn Files>, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
     // Without a manifest, and without anything that a log has only with one, there is nothing to look into, and no lock file is
     // left behind.
-    let manifest = directory.join("MANIFEST");
-    let is_none = || Disk::has_lost_its_manifest(files, directory).is_ok_and(|has_lost_it| !has_lost_it);
-    if files.open_read(&manifest).is_err() && is_none() {
-        return Err(OpenError::Missing { file: manifest.display().to_string() });
+    if files.open_read(&directory.join("MANIFEST")).is_err()
+        && let none @ OpenError::NoLog { .. } = Disk::without_manifest(files, directory)
+    {
+        return Err(none);
     }
     disk::lock(&**files, directory)
 }
@@ -172,7 +172,7 @@ pub(crate) fn opening(files: &Arc<dyn Files>, directory: &Path) -> Result<Result
     // Replayed as a start would, so that the check finds what a start refuses. Without a root or a snapshot to begin with
     // there is nothing to replay onto: that is found by others.
     let mut replay = None;
-    let opening = Disk::check(&**files, directory, |root| {
+    let opening = Disk::check(files, directory, |root| {
         let root = Root::decode(root).ok();
         let covered = root.as_ref().map_or(u64::MAX - 1, Root::covered_upto);
         let begun = root.and_then(|root| Some((newest_snapshot(&objects, &root).ok()?, root)));
@@ -189,6 +189,9 @@ pub(crate) fn opening(files: &Arc<dyn Files>, directory: &Path) -> Result<Result
         }
         Err(OpenError::Missing { file }) => {
             Ok(Err(Finding::of(&relative(&file, directory), "missing, although the manifest names it")))
+        }
+        Err(OpenError::NoManifest { file }) => {
+            Ok(Err(Finding::of(&relative(&file, directory), "missing, though there are files of a log")))
         }
         Err(error) => Err(error),
     }

@@ -84,7 +84,7 @@ pub(super) fn because(what: &str, directory: &std::path::Path, error: &dyn std::
 pub(super) fn cannot(what: &str, directory: &std::path::Path, error: &OpenError) -> Failure {
     let failure = because(what, directory, error);
     match error {
-        OpenError::Missing { .. } => failure.hint("name the data directory of a server with --data-dir"),
+        OpenError::NoLog { .. } => failure.hint("name the data directory of a server with --data-dir"),
         _ => failure,
     }
 }

@@ -8,7 +8,7 @@ use crate::engine::segment::{self, OpenedSegment};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, Manifest};
-use crate::medium::disk::{DiskObjects, unfinished};
+use crate::medium::disk::{Disk, DiskObjects, unfinished};
 use crate::medium::{Objects, OpenError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -53,7 +53,7 @@ pub fn backup(
     now_ms: u64,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Backup, BackupError> {
-    let began = load_manifest(&**files, source)?;
+    let began = load_manifest(files, source)?;
     if let Some(what) = unfinished::read(&**files, source).map_err(failed("read UNFINISHED"))? {
         return Err(BackupError::Refused(format!(
             "{} holds an unfinished `{what}`: finish that first",
@@ -81,7 +81,7 @@ pub fn backup(
     let mut wanted = None;
     let mut problem = String::new();
     for _ in 0..TRIES {
-        let manifest = load_manifest(&**files, source)?;
+        let manifest = load_manifest(files, source)?;
         if manifest.log_id != log_id {
             return Err(BackupError::Refused(format!("{} became another log meanwhile", source.display())));
         }
@@ -114,9 +114,8 @@ pub fn backup(
     )))
 }
 
-fn load_manifest(files: &dyn Files, source: &Path) -> Result<Manifest, BackupError> {
-    let missing = || OpenError::Missing { file: source.join(manifest::NAME).display().to_string() };
-    Ok(Manifest::load(files, source)?.ok_or_else(missing)?)
+fn load_manifest(files: &Arc<dyn Files>, source: &Path) -> Result<Manifest, BackupError> {
+    Ok(Manifest::load(&**files, source)?.ok_or_else(|| Disk::without_manifest(files, source))?)
 }
 
 /// Makes the target directory, or looks at the backup that is there.

@@ -188,10 +188,26 @@ pub enum OpenError {
         what: String,
     },
     /// A file that the manifest names is not there.
-    #[error("{file} is missing although the manifest names it: restore it, or the whole directory, from a copy")]
+    #[error(
+        "{file} is missing although the manifest names it: restore it, or the whole directory, from a copy, or run `rheos log check` for what is lost without it"
+    )]
     Missing {
         /// The file.
         file: String,
+    },
+    /// There are files of a log and no manifest.
+    #[error(
+        "{file} is missing, though there are files of a log: restore it, or the whole directory, from a copy, or run `rheos log repair`, which makes it from them"
+    )]
+    NoManifest {
+        /// The manifest.
+        file: String,
+    },
+    /// There is nothing of a log, or no more of it than a first start leaves that did not come to its end.
+    #[error("there is no log in {directory}")]
+    NoLog {
+        /// The directory.
+        directory: String,
     },
     /// Something was being done to the directory and did not come to its end, or it is not there to be opened.
     #[error("{file}: {what}")]

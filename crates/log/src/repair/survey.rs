@@ -282,7 +282,7 @@ impl Survey {
                 self.log_id = id;
                 Ok(())
             }
-            (None, _) => Err(OpenError::Missing { file: directory.join(manifest::NAME).display().to_string() }),
+            (None, _) => Err(OpenError::NoManifest { file: directory.join(manifest::NAME).display().to_string() }),
             (Some(one), Some(other)) => Err(OpenError::Corrupt {
                 file: directory.join("log").display().to_string(),
                 offset: 0,

@@ -189,7 +189,7 @@ fn a_newer_format_of_anything_is_refused_with_advice_and_left_alone() {
 fn a_lost_manifest_is_not_taken_for_a_new_directory() {
     let (files, ..) = small_log();
     files.remove(&Path::new(DIRECTORY).join("MANIFEST")).expect("removes");
-    assert!(matches!(opened(&files).map(drop), Err(OpenError::Missing { .. })));
+    assert!(matches!(opened(&files).map(drop), Err(OpenError::NoManifest { .. })));
 }
 
 #[test]

@@ -124,7 +124,12 @@ impl Disk {
             .next_multiple_of(FIRST_BATCH);
 
         let loaded = Manifest::load(&*files, directory)?;
-        let is_new = loaded.is_none();
+        if loaded.is_none() {
+            match Self::without_manifest(&files, directory) {
+                OpenError::NoLog { .. } => {}
+                error => return Err(error),
+            }
+        }
         let manifest = loaded.unwrap_or_else(|| Manifest {
             log_id: u128::from_le_bytes(rheos_types::random::bytes(random)),
             generation: 0,
@@ -132,9 +137,6 @@ impl Disk {
             log_files: Vec::new(),
             root: None,
         });
-        if is_new && Self::has_lost_its_manifest(&files, directory).map_err(io_error("cannot read"))? {
-            return Err(OpenError::Missing { file: directory.join("MANIFEST").display().to_string() });
-        }
         // Look before anything is changed: a directory of a newer version is left as it is.
         for listed in &manifest.log_files {
             log_file::open(&*files, directory, manifest.log_id, listed)?;
@@ -191,15 +193,14 @@ impl Disk {
     /// # Errors
     /// As for opening.
     pub(crate) fn check<V: FnMut(&ParsedBatch, Location) -> Result<(), OpenError>>(
-        files: &dyn Files,
+        files: &Arc<dyn Files>,
         directory: &Path,
         prepare: impl FnOnce(Option<&Bytes>) -> (u64, V),
     ) -> Result<CheckedLog, OpenError> {
-        let missing = || OpenError::Missing { file: directory.join("MANIFEST").display().to_string() };
-        let manifest = Manifest::load(files, directory)?.ok_or_else(missing)?;
+        let manifest = Manifest::load(&**files, directory)?.ok_or_else(|| Self::without_manifest(files, directory))?;
         let mut batches = 0;
         let (covered, mut visit) = prepare(manifest.root.as_ref());
-        let end = scan::scan(files, directory, &manifest, covered, &mut |batch, location| {
+        let end = scan::scan(&**files, directory, &manifest, covered, &mut |batch, location| {
             batches += 1;
             visit(&batch, location)
         })?;
@@ -214,9 +215,18 @@ impl Disk {
         })
     }
 
+    /// What a directory without a manifest is.
+    pub(crate) fn without_manifest(files: &Arc<dyn Files>, directory: &Path) -> OpenError {
+        match Self::has_lost_its_manifest(files, directory) {
+            Ok(true) => OpenError::NoManifest { file: directory.join(manifest::NAME).display().to_string() },
+            Ok(false) => OpenError::NoLog { directory: directory.display().to_string() },
+            Err(source) => OpenError::Io { what: "cannot read", file: directory.display().to_string(), source },
+        }
+    }
+
     /// Whether a directory without a manifest holds what a log has only once its manifest is there: objects, further log files,
     /// a batch. A first file without one is what an interrupted first start leaves.
-    pub(crate) fn has_lost_its_manifest(files: &Arc<dyn Files>, directory: &Path) -> io::Result<bool> {
+    fn has_lost_its_manifest(files: &Arc<dyn Files>, directory: &Path) -> io::Result<bool> {
         let objects = DiskObjects::new(files.clone(), directory);
         let first = log_file::path(directory, 1);
         let logs = log_file::directory(directory);
