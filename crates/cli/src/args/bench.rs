@@ -16,7 +16,7 @@ Examples:
   rheos bench e2e --rate 10000/s --consumers 1     from put to a subscriber of each shard
   rheos bench put --consumers 10 --shards 20       what 200 subscriptions take from producers
 
-The load generator prepares its requests beforehand and looks into answers no further than it must.
+The load generator prepares its requests beforehand and looks into answers no further than it must. \
 The stream is created if absent, and stays.";
 
 /// What to measure.

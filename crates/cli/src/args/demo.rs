@@ -13,8 +13,8 @@ Examples:
   rheos demo --speed max       as fast as the service takes it
   rheos demo --keep            leaves the server and the files
 
-Starts a server on a free port, creates a stream with 4 shards and replays the 27,004 departures from New York's airports in
-January 2013, keyed by tail number. Three applications, each a process with reads of its own, consume it at the same time: a dashboard,
+Starts a server on a free port, creates a stream with 4 shards and replays the 27,004 departures from New York's airports in \
+January 2013, keyed by tail number. Three applications, each a process with reads of its own, consume it at the same time: a dashboard, \
 an aggregator and an archiver. At the end their files are compared with the source. Fails if a record is missing, doubled or out of order.";
 
 /// How to run the demo.

@@ -47,8 +47,8 @@ pub(crate) struct DescribeGroup {
 /// An application whose lag is wanted.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = "The lag is in milliseconds of arrival: how much older the place that an application has reached is than the newest
-record of the shard. Kinesis does not say how many records that is; --records reads all that waits and counts it, which takes from
+    after_long_help = "The lag is in milliseconds of arrival: how much older the place that an application has reached is than the newest \
+record of the shard. Kinesis does not say how many records that is; --records reads all that waits and counts it, which takes from \
 the shard's two megabytes in a second.
 
 Examples:
@@ -72,7 +72,7 @@ pub(crate) struct Lag {
 /// An application to move.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = "Shows where each shard goes, then looks for ten seconds whether workers are active, and refuses if any is; with --force
+    after_long_help = "Shows where each shard goes, then looks for ten seconds whether workers are active, and refuses if any is; with --force \
 they lose their leases. Then it asks.
 
 Places:
@@ -149,7 +149,7 @@ pub(crate) struct ListDeadLetters {
 /// Letters to put back.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = "Each record gets a new place at the end of its stream, with its old partition key and data: every application that reads
+    after_long_help = "Each record gets a new place at the end of its stream, with its old partition key and data: every application that reads \
 the stream reads it again. A note in the dead-letter stream says that it was put back, so that a second replay leaves it alone.
 
 Examples:

@@ -17,15 +17,15 @@ Examples:
   rheos put pairs -K ':' < pairs.txt                     `key:value` lines
   rheos put orders -k customer-7 -i orders.txt           one key, so one shard and one order
   rheos put flights -i flights.ndjson --rate 500/s
-  rheos put clicks -i clicks.jsonl --aggregate           many lines in one record, for consumers that unpack them
+  rheos put clicks -i clicks.jsonl --aggregate           many lines in one record
 
-Order: lines with the same key are sent in the order of the input, one request after the other. What a request could not write
-is sent again, alone, before anything that follows it. Inside one request Kinesis promises no order: if it refuses a line and takes
-a later one of the same key, the two change places. --strict-order rules that out, with one line of a key in a request.
+Order: lines with the same key are sent in the order of the input, one request after the other. What a request could not write \
+is sent again, alone, before anything that follows it. Inside one request Kinesis promises no order: if it refuses a line and takes \
+a later one of the same key, the two change places. --strict-order rules that out, with one line of a key in a request. \
 A request without an answer is sent again, so its lines may be written twice.
 
-Aggregation: with --aggregate, lines of one shard share records, in the format of the Kinesis Producer Library, so that short lines cost a
-fraction. KCL, `rheos tail` and the libraries for it show the lines again; a plain GetRecords shows packed bytes. Several records of a shard
+Aggregation: with --aggregate, lines of one shard share records, in the format of the Kinesis Producer Library, so that short lines cost a \
+fraction. KCL, `rheos tail` and the libraries for it show the lines again; a plain GetRecords shows packed bytes. Several records of a shard \
 are under way at a time then, so that lines of a key may change places; --strict-order rules that out, with one at a time.";
 
 /// What to write, where, and under which keys.
@@ -79,7 +79,7 @@ Formats:
   raw     the data of each record and a line break
   text with %k key, %v data, %o sequence number, %p shard, %d time of arrival, %s bytes of data, %% %, \\n and \\t
 
-Without --since, -n takes the last N records; with it, the first N. Records of all shards are merged by their time of arrival;
+Without --since, -n takes the last N records; with it, the first N. Records of all shards are merged by their time of arrival; \
 with -f, records that have just arrived are shown as they are read. Shards that come from splits and merges are followed.";
 
 /// What to read, from when, and how to show it.

@@ -17,7 +17,7 @@ Examples:
 
 HTTP/1.1 and HTTP/2, in clear text and (with a certificate) over TLS, all on the one port.
 
-Each flag is also an environment variable (--data-dir: RHEOS_DATA_DIR) and a key of the TOML file (data_dir).
+Each flag is also an environment variable (--data-dir: RHEOS_DATA_DIR) and a key of the TOML file (data_dir). \
 A flag wins over the environment, the environment over the file.";
 
 /// The settings of the service, as far as the command line gives them.
@@ -127,8 +127,8 @@ Examples:
   rheos log repair --data-dir rheos-data --dry-run   says it, and changes nothing
   rheos log repair --data-dir rheos-data --yes       for scripts
 
-The server must not be running. The old bytes of every file that counts no more are kept in
-DIR/repaired-<time>; what could not be saved is written down in DIR/LOST. A repair that was
+The server must not be running. The old bytes of every file that counts no more are kept in \
+DIR/repaired-<time>; what could not be saved is written down in DIR/LOST. A repair that was \
 interrupted is finished by running it again. A healthy directory is left alone.
 
 Exit codes: 0 repaired, or nothing to do   1 not repaired   2 nobody could be asked";
@@ -154,8 +154,8 @@ Examples:
   rheos backup rheos-data /backup/rheos     again: copies only what is new
   rheos restore /backup/rheos new-data      then: rheos serve --data-dir new-data
 
-Every record that was acknowledged before the backup began is in it, once and in order.
-The backup has the keys of the directory (encryption-key.json, root-credentials.json) in it:
+Every record that was acknowledged before the backup began is in it, once and in order. \
+The backup has the keys of the directory (encryption-key.json, root-credentials.json) in it: \
 keep it as safe as the directory itself. There is no backup until the file BACKUP is there.
 
 Exit codes: 0 done   1 failed, or what was copied is damaged";
@@ -176,8 +176,8 @@ const RESTORE_HELP: &str = "\
 Examples:
   rheos restore /backup/rheos new-data      then: rheos serve --data-dir new-data
 
-Verifies every byte before it says yes. The target must not be there, or be empty. Interrupted,
-it says so in the file UNFINISHED, is not opened by a server, and begins anew when it is run again.
+Verifies every byte before it says yes. The target must not be there, or be empty. Interrupted, \
+it says so in the file UNFINISHED, is not opened by a server, and begins anew when it is run again. \
 The restored log has an id of its own: its files and those of the original never mix.
 
 Exit codes: 0 done   1 failed, or the backup is damaged";

@@ -41,7 +41,7 @@ pub(crate) struct Create {
 /// A stream to scale.
 #[derive(Args, Debug)]
 #[command(
-    after_long_help = "Splits and merges until the shards are that many, all of one size, and waits for it. With the
+    after_long_help = "Splits and merges until the shards are that many, all of one size, and waits for it. With the \
 limits of AWS, a stream grows to at most double and shrinks to no less than half at a time.
 
 Example:
