@@ -134,9 +134,9 @@ impl Writer {
     /// # Errors
     /// [`Fatal`].
     pub fn close_batch(&mut self) -> Result<(), Fatal> {
-        let is_ageing = self.is_full(self.shared.clock.wall_ms());
-        if (self.is_closed && !is_ageing) || self.accepted.batch == 0 || self.shared.medium.admit(ALIGN, true).is_err()
-        {
+        // What is closed already is closed once more only in another file, for which this one can be given to segments.
+        let is_done = self.is_closed && !(self.is_full(self.shared.clock.wall_ms()) && self.shared.medium.seal(ALIGN));
+        if is_done || self.accepted.batch == 0 || self.shared.medium.admit(ALIGN, true).is_err() {
             return Ok(());
         }
         self.write(self.accepted.time_ms)?;
@@ -188,12 +188,12 @@ impl Writer {
     }
 
     fn write(&mut self, time_ms: u64) -> Result<(), Fatal> {
-        // Without a file that is ready the next batch asks again.
-        if self.is_full(self.shared.clock.wall_ms()) && !self.shared.medium.seal() {
-            tracing::debug!("no log file is ready: the present one goes on");
-        }
         let number = self.accepted.batch + 1;
         let mut batch = self.builder.finish(number, self.durable_upto, time_ms);
+        // Without a file that is ready the next batch asks again.
+        if self.is_full(self.shared.clock.wall_ms()) && !self.shared.medium.seal(batch.len_bytes()) {
+            tracing::debug!("no log file is ready: the present one goes on");
+        }
         self.accepted.batch = number;
         let location = self.shared.medium.append(&mut batch).map_err(|source| Fatal { batch: number, source })?;
         self.durable_upto = number;

@@ -135,7 +135,7 @@ impl Medium for MemoryMedium {
         Ok(location)
     }
 
-    fn seal(&self) -> bool {
+    fn seal(&self, _length: usize) -> bool {
         let mut contents = self.store.contents();
         contents.offset = contents.offset.next_multiple_of(FILE_BYTES);
         true

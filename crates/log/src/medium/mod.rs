@@ -85,8 +85,9 @@ pub trait Medium: Objects {
     /// Whatever the error, it is unknown whether the batch is there: the log has to stop.
     fn append(&self, batch: &mut Batch) -> io::Result<Location>;
 
-    /// Lets the next batch begin a new file, if one is ready and the disk has room; whether it will.
-    fn seal(&self) -> bool;
+    /// Lets the next batch, of `length` bytes, begin a new file, if one is ready that it fits and the disk has room; whether
+    /// it will.
+    fn seal(&self, length: usize) -> bool;
 
     /// Reads bytes of a batch that lies at `location`, `offset` bytes into it. What comes back has not been verified:
     /// the file may have been recycled since.

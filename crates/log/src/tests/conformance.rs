@@ -1,7 +1,7 @@
 //! Every medium is held to the same promises (`medium/mod.rs`).
 
 use super::rig::{DIRECTORY, ManualClock, SMALL, Seeded};
-use crate::batch::{BatchBuilder, HEADER};
+use crate::batch::{ALIGN, BatchBuilder, HEADER};
 use crate::change::{Change, Key};
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::Disk;
@@ -83,7 +83,7 @@ fn after_sealing_the_next_batch_begins_another_file() {
         replay(&*medium, 0);
         let first = append(&*medium, 1, 10).expect("appends");
         medium.maintain(false).expect("prepares a file");
-        assert!(medium.seal());
+        assert!(medium.seal(ALIGN));
         let second = append(&*medium, 2, 10).expect("appends");
         let third = append(&*medium, 3, 10).expect("appends");
         assert_ne!(first.file_id, second.file_id);

@@ -3,6 +3,7 @@
 use super::rig::{DIRECTORY, Model, Rig, now};
 use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
+use crate::medium::disk::manifest::Manifest;
 use crate::{OpenError, ReadError, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
@@ -183,6 +184,17 @@ fn a_newer_format_of_anything_is_refused_with_advice_and_left_alone() {
         let after: Vec<_> = files.paths().iter().map(|path| files.contents(path)).collect();
         assert!(before == after, "{kind}: something was changed");
     }
+}
+
+#[test]
+fn a_manifest_that_no_start_would_read_is_not_written() {
+    let (files, ..) = small_log();
+    let load = || Manifest::load(&files, Path::new(DIRECTORY)).expect("loads").expect("is there");
+    let before = load();
+    let too_large = Manifest { root: Some(vec![b' '; 64 << 20].into()), ..before.clone() };
+    let error = too_large.store(&files, Path::new(DIRECTORY)).expect_err("too large");
+    assert_eq!(error.kind(), std::io::ErrorKind::FileTooLarge);
+    assert_eq!(load(), before);
 }
 
 #[test]

@@ -1,8 +1,12 @@
 //! Rules 6 and 13: a disk that fills up refuses records early, goes on reading and deleting, and takes records again.
 
-use super::rig::{Model, Rig, now};
+use super::rig::{DIRECTORY, Model, Rig, Seeded, now};
 use crate::files::sim::{SimFiles, Unsynced};
+use crate::medium::Medium;
+use crate::medium::disk::{Disk, DiskOptions};
 use crate::{Change, LogError, Transaction};
+use std::path::Path;
+use std::sync::Arc;
 
 fn fill_until_refused(rig: &mut Rig, model: &mut Model, shards: &[rheos_types::ShardKey]) -> LogError {
     for _ in 0..2000 {
@@ -61,6 +65,26 @@ fn rule_6_a_restart_on_a_full_disk_works() {
         rig = rig.power_cut(Unsynced::Lost).expect("opens");
         rig.check(&mut model);
     }
+}
+
+#[test]
+fn a_file_is_not_left_for_one_that_the_next_batch_does_not_fit() {
+    let files = SimFiles::new();
+    let large = DiskOptions { log_file_bytes: Some(256 << 10) };
+    let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), large, &Seeded::new(7)).expect("opens");
+    disk.begin().expect("makes a large file");
+    drop(disk);
+    let mut model = Model::new();
+    let mut rig = Rig::new(&files);
+    let shards = rig.open_shards(1);
+    rig.append(&mut model, &shards, 1, 100).expect("appends");
+    rig.housekeeper.step().expect("prepares a small file");
+    // What is kept back is free, and no more: not the room of this batch.
+    rig.files.set_capacity(rig.files.used() + (128 << 10));
+    rig.clock.advance(3000);
+    rig.append(&mut model, &shards, 1, 200 << 10).expect("the large file has room, though it is old");
+    let rig = rig.power_cut(Unsynced::Lost).expect("opens");
+    rig.check(&mut model);
 }
 
 #[test]

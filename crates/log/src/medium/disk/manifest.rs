@@ -104,12 +104,19 @@ impl Manifest {
     }
 
     /// Replaces the manifest of `directory`, durably.
+    ///
+    /// # Errors
+    /// The operating system's, and `FileTooLarge` for one that could not be loaded again: that changes nothing.
     pub(crate) fn store(&self, files: &dyn Files, directory: &Path) -> io::Result<()> {
         let mut bytes = format!("{MAGIC}{FORMAT}\n{}\n", serde_json::to_string(self)?).into_bytes();
         bytes.extend_from_slice(self.root.as_deref().unwrap_or_default());
         bytes.push(b'\n');
         let crc = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(format!("crc32c {crc:08x}\n").as_bytes());
+        if bytes.len() as u64 > MAX_BYTES {
+            // A start would not read it. The old one stands.
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the manifest would name too many files"));
+        }
         files.replace(directory, NAME, &bytes)
     }
 }

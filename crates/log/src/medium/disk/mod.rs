@@ -440,9 +440,11 @@ impl Medium for Disk {
         Ok(location)
     }
 
-    fn seal(&self) -> bool {
+    fn seal(&self, length: usize) -> bool {
         let mut active = locked(&self.active);
-        let is_ready = !locked(&self.spares).is_empty() && self.free_bytes() >= self.reserve_bytes();
+        // One that is too small would have to give way to a fresh one, for which there may be no room.
+        let fits = locked(&self.spares).front().is_some_and(|spare| spare.bytes >= FIRST_BATCH + length as u64);
+        let is_ready = fits && self.free_bytes() >= self.reserve_bytes();
         if let Some(active) = active.as_mut().filter(|_| is_ready) {
             active.bytes = active.offset;
         }
