@@ -4,7 +4,7 @@ use crate::change::{Change, Conflict, Key, MAX_KEY_BYTES, MAX_VALUE_BYTES, Trans
 use crate::engine::Shared;
 use crate::engine::backlog::REST;
 use crate::engine::housekeeper::Housekeeper;
-use crate::engine::queue::{Submission, Turn};
+use crate::engine::queue::{Submission, Turn, transaction_bytes};
 use crate::engine::recovery::{Recovered, recover};
 use crate::engine::segment::{Damage, SegmentError};
 use crate::engine::shards::Stage;
@@ -19,8 +19,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 
-/// A request is at most this large: what the API allows and what encoding adds.
-const MAX_APPEND_BYTES: usize = 32 << 20;
+/// An append, and a commit, is at most this large: what the API allows and what encoding adds. A batch takes it, with what
+/// else waits, and stays far below what recovery believes ([`MAX_BATCH`](crate::batch::MAX_BATCH)).
+const MAX_SUBMISSION_BYTES: usize = 32 << 20;
 /// How long the writer waits for work before it closes the last batch.
 pub(crate) const IDLE: Duration = Duration::from_secs(1);
 /// How long a start is left in peace, unless a log file is full before.
@@ -309,7 +310,7 @@ impl Log {
     /// [`LogError`] says whether nothing happened or something may have.
     pub fn append(&self, runs: Vec<Run>) -> impl Future<Output = Result<Appended, LogError>> + Send + use<> {
         let bytes: usize = runs.iter().map(|run| run.bytes().len()).sum();
-        let queued = if bytes > MAX_APPEND_BYTES {
+        let queued = if bytes > MAX_SUBMISSION_BYTES {
             Err(LogError::Invalid("an append of more than 32 MiB"))
         } else if runs.is_empty() || runs.iter().any(|run| run.count() == 0) {
             Err(LogError::Invalid("an append without records"))
@@ -335,10 +336,12 @@ impl Log {
             Change::Delete { key } => key.as_str().len() <= MAX_KEY_BYTES,
             _ => true,
         };
-        let queued = if transactions.iter().flat_map(|transaction| &transaction.changes).all(fits) {
-            self.submit(|reply| Submission::Commit { transactions, reply })
-        } else {
+        let queued = if !transactions.iter().flat_map(|transaction| &transaction.changes).all(fits) {
             Err(LogError::Invalid("a key of more than 1 KiB or a value of more than 1 MiB"))
+        } else if transactions.iter().map(transaction_bytes).sum::<usize>() > MAX_SUBMISSION_BYTES {
+            Err(LogError::Invalid("a commit of more than 32 MiB"))
+        } else {
+            self.submit(|reply| Submission::Commit { transactions, reply })
         };
         answer(queued)
     }

@@ -209,9 +209,9 @@ fn decode_run(reader: &mut Reader<'_>, segment: &Arc<Segment>) -> Option<Segment
 fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Vec<SegmentRun>> {
     let mut runs: Vec<SegmentRun> = Vec::new();
     let mut offset = HEAD as u64;
+    let mut window = Window::new(objects, &segment.name, segment.bytes, COPY_WINDOW_BYTES);
     while offset + BLOCK_HEADER as u64 <= segment.bytes {
-        let bytes = objects.read_object(&segment.name, offset, BLOCK_HEADER)?;
-        let Some(block) = BlockHeader::decode(&bytes) else {
+        let Some(block) = BlockHeader::decode(&window.bytes(offset, BLOCK_HEADER)?) else {
             offset += 8;
             continue;
         };
@@ -461,32 +461,46 @@ impl Index {
     }
 }
 
+/// A part of a segment that is held while one goes through it, so that small pieces need no read of their own.
+struct Window<'a> {
+    objects: &'a dyn Objects,
+    name: &'a str,
+    /// Nothing behind it is read before it is asked for.
+    end: u64,
+    step_bytes: usize,
+    held: Bytes,
+    held_offset: u64,
+}
+
+impl<'a> Window<'a> {
+    fn new(objects: &'a dyn Objects, name: &'a str, end: u64, step_bytes: usize) -> Self {
+        Self { objects, name, end, step_bytes, held: Bytes::new(), held_offset: 0 }
+    }
+
+    /// `length` bytes at `offset`, from what is held or read anew.
+    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let end = self.held_offset + self.held.len() as u64;
+        if offset < self.held_offset || offset + length as u64 > end {
+            let rest = self.end.saturating_sub(offset) as usize;
+            self.held = self.objects.read_object(self.name, offset, length.max(self.step_bytes.min(rest)))?;
+            self.held_offset = offset;
+        }
+        let start = (offset - self.held_offset) as usize;
+        Ok(self.held.slice(start..start + length))
+    }
+}
+
 /// Walks over the blocks of a run, reading windows of it.
 struct Walk<'a> {
     run: &'a SegmentRun,
-    objects: &'a dyn Objects,
     offset: u64,
-    window: Bytes,
-    window_offset: u64,
-    window_bytes: usize,
+    window: Window<'a>,
 }
 
 impl<'a> Walk<'a> {
     fn new(run: &'a SegmentRun, objects: &'a dyn Objects, offset: u64, window_bytes: usize) -> Self {
-        Self { run, objects, offset, window: Bytes::new(), window_offset: offset, window_bytes }
-    }
-
-    /// `length` bytes at `offset`, from the window or a new one.
-    fn bytes(&mut self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let end = self.window_offset + self.window.len() as u64;
-        if offset < self.window_offset || offset + length as u64 > end {
-            let rest = (self.run.offset + self.run.bytes).saturating_sub(offset) as usize;
-            let read = length.max(self.window_bytes.min(rest));
-            self.window = self.objects.read_object(&self.run.segment.name, offset, read)?;
-            self.window_offset = offset;
-        }
-        let start = (offset - self.window_offset) as usize;
-        Ok(self.window.slice(start..start + length))
+        let window = Window::new(objects, &run.segment.name, run.offset + run.bytes, window_bytes);
+        Self { run, offset, window }
     }
 
     /// The header at the walk's offset; `None` if it does not verify or the run is over.
@@ -495,7 +509,7 @@ impl<'a> Walk<'a> {
         if offset + BLOCK_HEADER as u64 > self.run.offset + self.run.bytes {
             return Ok(None);
         }
-        let bytes = self.bytes(offset, BLOCK_HEADER)?;
+        let bytes = self.window.bytes(offset, BLOCK_HEADER)?;
         let header = BlockHeader::decode(&bytes).filter(|header| {
             header.entry.shard == self.run.shard
                 && header.entry.first >= self.run.first
@@ -506,7 +520,7 @@ impl<'a> Walk<'a> {
     }
 
     fn content(&mut self, header: &BlockHeader) -> io::Result<Bytes> {
-        self.bytes(self.offset + BLOCK_HEADER as u64, header.entry.bytes as usize)
+        self.window.bytes(self.offset + BLOCK_HEADER as u64, header.entry.bytes as usize)
     }
 
     fn skip(&mut self, header: &BlockHeader) {

@@ -9,18 +9,20 @@ use crate::medium::disk::Disk;
 use crate::{Change, RecordFlags, RunBuilder, Transaction, check};
 use rheos_types::ShardKey;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+fn segment_paths(rig: &Rig) -> Vec<PathBuf> {
+    rig.files.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == "segment")).collect()
+}
+
 fn segments(rig: &Rig) -> usize {
-    rig.files.paths().iter().filter(|path| path.extension().is_some_and(|end| end == "segment")).count()
+    segment_paths(rig).len()
 }
 
 fn segment_bytes(rig: &Rig) -> usize {
-    let paths = rig.files.paths();
-    let segments = paths.iter().filter(|path| path.extension().is_some_and(|end| end == "segment"));
-    segments.map(|path| rig.files.contents(path).map_or(0, |contents| contents.len())).sum()
+    segment_paths(rig).iter().map(|path| rig.files.contents(path).map_or(0, |contents| contents.len())).sum()
 }
 
 /// Appends a few small records to every shard, again and again, with the housekeeper doing all there is to do each time.
@@ -145,8 +147,7 @@ fn a_damaged_segment_is_not_merged_and_the_rest_goes_on() {
     let shards = rig.open_shards(4);
     let mut model = Model::new();
     trickle(&mut rig, &mut model, &shards, 40);
-    let path = rig.files.paths().into_iter().find(|path| path.extension().is_some_and(|end| end == "segment"));
-    let path = path.expect("a segment");
+    let path = segment_paths(&rig).swap_remove(0);
     let mut contents = rig.files.contents(&path).expect("readable");
     contents[200] ^= 1;
     rig.files.replace(&path, contents);
@@ -209,6 +210,7 @@ struct Counting(SimFiles, Arc<Counts>);
 
 #[derive(Default)]
 struct Counts {
+    reads: AtomicU64,
     read_bytes: AtomicU64,
     open_files: AtomicU64,
 }
@@ -225,6 +227,10 @@ impl Counting {
     fn count(&self, file: Arc<dyn File>) -> Arc<dyn File> {
         self.1.open_files.fetch_add(1, Ordering::Relaxed);
         Arc::new(CountingFile(file, self.1.clone()))
+    }
+
+    fn reads(&self) -> u64 {
+        self.1.reads.load(Ordering::Relaxed)
     }
 
     fn read_bytes(&self) -> u64 {
@@ -268,6 +274,7 @@ impl Files for Counting {
 
 impl File for CountingFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.1.reads.fetch_add(1, Ordering::Relaxed);
         self.1.read_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
         self.0.read_at(buffer, offset)
     }
@@ -330,4 +337,27 @@ fn a_long_shard_is_read_and_opened_with_few_bytes_and_few_open_files() {
     }
     let grown = costs[3].saturating_sub(costs[0]);
     assert!(grown < 200 << 10, "a start reads log files and directories, not records: {costs:?}");
+}
+
+#[test]
+fn a_segment_of_which_nothing_is_left_costs_a_start_few_reads() {
+    let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+    let shards = rig.open_shards(1);
+    while segments(&rig) == 0 {
+        rig.append(&mut model, &shards, 3, 10_000).expect("appends");
+        rig.housekeeper.step().expect("keeps house");
+    }
+    let path = segment_paths(&rig).swap_remove(0);
+    let length = rig.files.contents(&path).expect("readable").len();
+    let start = |files: &SimFiles| {
+        let files = Counting(files.clone(), Arc::default());
+        let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
+        crate::open(Arc::new(disk), Arc::new(ManualClock::default()), options()).expect("opens");
+        files.reads()
+    };
+    let whole = start(&rig.files.crash(Unsynced::Kept));
+    let damaged = rig.files.crash(Unsynced::Kept);
+    damaged.replace(&path, vec![0; length]);
+    let reads = start(&damaged);
+    assert!(reads <= whole + 2, "{reads} reads, {whole} while it was whole, for {length} bytes");
 }

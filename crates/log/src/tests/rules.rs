@@ -337,6 +337,12 @@ fn what_breaks_a_bound_is_refused_and_changes_nothing() {
     let rig = Rig::new(&SimFiles::new());
     let long = rig.log.commit(one(vec![put(&"k".repeat(1025), "v")], vec![]));
     assert!(matches!(now(long), Some(Err(LogError::Invalid(_)))));
+    let value = |bytes| Change::Put { key: Key::new("k"), value: vec![0; bytes].into() };
+    let large = rig.log.commit(one(vec![value((1 << 20) + 1)], vec![]));
+    assert!(matches!(now(large), Some(Err(LogError::Invalid(_)))));
+    // A batch of them would be more than recovery believes.
+    let many = rig.log.commit((0..65).flat_map(|_| one(vec![value(1 << 20)], vec![])).collect());
+    assert!(matches!(now(many), Some(Err(LogError::Invalid(_)))));
     assert!(matches!(now(rig.log.append(vec![])), Some(Err(LogError::Invalid(_)))));
     rig.log.close();
     assert_eq!(now(rig.log.commit(one(vec![put("k", "v")], vec![]))), Some(Err(LogError::Stopped)));
