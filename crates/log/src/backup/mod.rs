@@ -14,7 +14,8 @@
 //! * A log file is used again only when a manifest that is published by then covers its batches. So a batch that cannot
 //!   be found any more is in the segments of a newer manifest: the copy starts again from that one, and keeps what it has.
 //! * The batches after `flushed_upto` must have no gap and must reach the last batch that stood in the log when the
-//!   backup began. That one and all before it include everything that had been acknowledged.
+//!   backup began, and the last one that a manifest covers which is read after the log was looked through for it: a file
+//!   may have been used again meanwhile. That one and all before it include everything that had been acknowledged.
 //! * The file `BACKUP` names every file with its length and checksum and is written last, at one stroke. Without it there
 //!   is no backup. The files of an earlier backup in the same place stay until the new one counts.
 

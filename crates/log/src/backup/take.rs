@@ -1,7 +1,7 @@
 //! Taking a backup.
 
 use super::{BackupError, Contents, CopiedFile, NAME, copy, failed};
-use crate::batch::{ALIGN, HEADER, Header, HeaderAt, ParsedBatch};
+use crate::batch::{ALIGN, FORMAT, HEADER, Header, HeaderAt, ParsedBatch};
 use crate::check::{Finding, Progress};
 use crate::engine::root::{Root, SnapshotRef, load_snapshot};
 use crate::engine::segment::{self, OpenedSegment};
@@ -77,7 +77,9 @@ pub fn backup(
         reused_bytes: 0,
         findings: Vec::new(),
     };
-    // Whatever was acknowledged by now stands in the log by now.
+    // Whatever was acknowledged by now stands in one of these files by now, or is covered by what is published before that
+    // file is used again.
+    let in_the_log = taking.last_batch(&began)?;
     let mut wanted = None;
     let mut problem = String::new();
     for _ in 0..TRIES {
@@ -85,12 +87,10 @@ pub fn backup(
         if manifest.log_id != log_id {
             return Err(BackupError::Refused(format!("{} became another log meanwhile", source.display())));
         }
+        let covered = || Root::decode(manifest.root.as_ref()).map(|root| root.covered_upto());
         let wanted = match wanted {
             Some(wanted) => wanted,
-            None => match taking.last_batch(&manifest)? {
-                Some(last) => *wanted.insert(last),
-                None => continue,
-            },
+            None => *wanted.insert(in_the_log.max(covered()?)),
         };
         match taking.try_once(&manifest, wanted, progress)? {
             Ok((root, last, batches)) => {
@@ -139,6 +139,10 @@ fn prepare(files: &dyn Files, target: &Path, manifest: &Manifest) -> Result<Opti
     Ok(earlier)
 }
 
+fn newer(file: &Path, format: u16, features: u32) -> BackupError {
+    OpenError::Newer { file: file.display().to_string(), format: u32::from(format), features }.into()
+}
+
 /// The batch that a copy of the log ends with.
 struct Last {
     number: u64,
@@ -161,37 +165,51 @@ struct Taking<'a> {
 type Attempt = Result<(Root, Last, CopiedFile), String>;
 
 impl Taking<'_> {
-    /// The last whole batch in the log. `None`: a file went while it was looked at.
-    fn last_batch(&self, manifest: &Manifest) -> Result<Option<u64>, BackupError> {
+    /// The last whole batch in the log files, as far as they are not used again while they are looked through.
+    fn last_batch(&self, manifest: &Manifest) -> Result<u64, BackupError> {
         let mut last = 0;
         for listed in &manifest.log_files {
-            let path = log_file::path(self.source, listed.id);
-            let file = match self.files.open_read(&path) {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-                Err(error) => return Err(failed(format!("open {}", path.display()))(error)),
-            };
+            let Some(file) = self.open_log_file(listed.id)? else { continue };
             let mut offset = FIRST_BATCH;
-            while let Some((header, _)) = self.batch_at(&*file, listed.id, offset) {
+            while let Some((header, _)) = self.batch_at(&*file, listed.id, offset)? {
                 last = last.max(header.number);
                 offset += u64::from(header.total);
             }
         }
-        // What the segments have needs no batch.
-        Ok(Some(last))
+        Ok(last)
+    }
+
+    /// Opens a log file. `None`: it has been used again since, under another name.
+    fn open_log_file(&self, id: u64) -> Result<Option<Arc<dyn File>>, BackupError> {
+        let path = log_file::path(self.source, id);
+        let file = match self.files.open_read(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(failed(format!("open {}", path.display()))(error)),
+        };
+        let page = read_exact_at(&*file, 0, FIRST_BATCH as usize);
+        match page.ok().as_deref().and_then(log_file::decode) {
+            Some((format, ..)) if format != FORMAT => Err(newer(&path, format, 0)),
+            Some(_) | None => Ok(Some(file)),
+        }
     }
 
     /// The whole batch of this log that stands there.
-    fn batch_at(&self, file: &dyn File, id: u64, offset: u64) -> Option<(Header, Bytes)> {
-        let head = read_exact_at(file, offset, HEADER).ok()?;
-        let HeaderAt::Valid(header) = Header::decode(&head) else { return None };
+    fn batch_at(&self, file: &dyn File, id: u64, offset: u64) -> Result<Option<(Header, Bytes)>, BackupError> {
+        let Ok(head) = read_exact_at(file, offset, HEADER) else { return Ok(None) };
+        let header = match Header::decode(&head) {
+            HeaderAt::Valid(header) => header,
+            HeaderAt::Newer { format, features } => {
+                return Err(newer(&log_file::path(self.source, id), format, features));
+            }
+            HeaderAt::Invalid => return Ok(None),
+        };
         let place = header.place;
         if place.log_id != self.log_id || place.file_id != id || place.offset != offset {
-            return None;
+            return Ok(None);
         }
-        let bytes = Bytes::from(read_exact_at(file, offset, header.total as usize).ok()?);
-        ParsedBatch::parse(header, bytes.clone())?;
-        Some((header, bytes))
+        let Ok(bytes) = read_exact_at(file, offset, header.total as usize).map(Bytes::from) else { return Ok(None) };
+        Ok(ParsedBatch::parse(header, bytes.clone()).map(|_| (header, bytes)))
     }
 
     /// Copies what `manifest` names; the error says what has changed under it.
@@ -254,17 +272,20 @@ impl Taking<'_> {
             copy(&**self.files, &source, &target, on_bytes).map_err(failed(format!("copy {}", source.display())))?;
         self.copied_bytes += bytes;
         if name.ends_with(".segment") {
-            self.verify(name).map_err(failed(format!("verify {}", target.display())))?;
+            self.verify(name, &target)?;
         }
         self.copied.insert(path.clone(), CopiedFile { path, bytes, crc32c: format!("{crc:08x}") });
         Ok(())
     }
 
     /// A copy is as good as what it was made of; what is damaged there is said.
-    fn verify(&mut self, name: &str) -> io::Result<()> {
+    fn verify(&mut self, name: &str, target: &Path) -> Result<(), BackupError> {
         let objects = DiskObjects::new(self.files.clone(), self.target);
         let file = format!("objects/{name}");
-        let OpenedSegment::Read(directory) = segment::open(&objects, name)? else { return Ok(()) };
+        let directory = match segment::open(&objects, name).map_err(failed(format!("verify {}", target.display())))? {
+            OpenedSegment::Read(directory) => directory,
+            OpenedSegment::Newer { format } => return Err(newer(target, format, 0)),
+        };
         if directory.rebuilt {
             self.findings.push(Finding::of_directory(&file));
         }
@@ -309,16 +330,11 @@ impl Taking<'_> {
             let mut done_bytes = 0;
             let mut last = Last { number: above, time_ms: 0 };
             for listed in &manifest.log_files {
-                let source = log_file::path(self.source, listed.id);
-                let file = match self.files.open_read(&source) {
-                    Ok(file) => file,
-                    // Used again since: what was in it is in newer segments, if it is missed at all.
-                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                    Err(error) => return Err(failed(format!("open {}", source.display()))(error)),
-                };
+                // Of one that has been used again everything is in newer segments, if it is missed at all.
+                let Some(file) = self.open_log_file(listed.id)? else { continue };
                 let mut offset = FIRST_BATCH;
                 while offset + ALIGN as u64 <= listed.bytes
-                    && let Some((header, bytes)) = self.batch_at(&*file, listed.id, offset)
+                    && let Some((header, bytes)) = self.batch_at(&*file, listed.id, offset)?
                 {
                     offset += u64::from(header.total);
                     if header.number <= last.number {

@@ -167,17 +167,18 @@ impl Replay {
         Ok(())
     }
 
-    /// Whether the batches came at least as far as the snapshot.
+    /// Whether the batches came at least as far as the snapshot and the segments: the last batch of all is never let go of.
     pub(crate) fn check_end(&self) -> Result<(), OpenError> {
-        let (last, snapshot_batch) = (self.last, self.snapshot_batch);
-        if last >= snapshot_batch || snapshot_batch == 0 {
-            return Ok(());
+        let last = self.last;
+        let known = [("the snapshot knows", self.snapshot_batch), ("the segments have", self.flushed_upto)];
+        match known.into_iter().find(|(_, batch)| *batch > last) {
+            Some((who, batch)) => Err(OpenError::Corrupt {
+                file: "the log".to_owned(),
+                offset: 0,
+                what: format!("it ends with batch {last}, but {who} batch {batch}"),
+            }),
+            None => Ok(()),
         }
-        Err(OpenError::Corrupt {
-            file: "the log".to_owned(),
-            offset: 0,
-            what: format!("it ends with batch {last}, but the snapshot knows batch {snapshot_batch}"),
-        })
     }
 }
 

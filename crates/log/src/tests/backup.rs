@@ -1,7 +1,8 @@
 //! Backups under load: whatever was acknowledged before a backup began is in it, once and in order; and what is
 //! interrupted or damaged never passes for whole.
 
-use super::rig::{DIRECTORY, ManualClock, Rig, Seeded, now, options};
+use super::rig::{DIRECTORY, ManualClock, Model, Rig, Seeded, now, options};
+use super::watched::Watched;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::files::{Files, SystemFiles};
 use crate::medium::disk::{Disk, DiskOptions};
@@ -132,7 +133,7 @@ fn hold(files: &Arc<dyn Files>, directory: &Path, before: &[u64]) {
 
 /// A log with segments on a simulated disk, closed, and how many records its shards have.
 fn small() -> (SimFiles, Vec<u64>) {
-    let mut model = super::rig::Model::new();
+    let mut model = Model::new();
     let mut rig = Rig::new(&SimFiles::new());
     let shards = rig.open_shards(3);
     for step in 0..30 {
@@ -178,6 +179,26 @@ fn a_restored_log_is_another_log_and_needs_an_empty_place() {
     let (ours, theirs) = (log_file("/restored"), log_file(DIRECTORY));
     disk.replace(&ours, disk.contents(&theirs).expect("there"));
     assert!(records(&disk, "/restored").is_err());
+}
+
+#[test]
+fn a_log_file_that_is_used_again_while_it_is_looked_through_is_not_missed() {
+    let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+    let shards = rig.open_shards(1);
+    rig.append(&mut model, &shards, 5, 1500).expect("appends");
+    let before = model[&shards[0].0].acknowledged.len();
+    let files = Watched::new(&rig.files);
+    files.once_opened(".log", move || {
+        for _ in 0..200 {
+            rig.append(&mut model, &shards, 2, 3000).expect("appends");
+            rig.housekeeper.step().expect("keeps house");
+        }
+    });
+    let files: Arc<dyn Files> = Arc::new(files);
+    backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
+    let restored = restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {})
+        .expect("is restored");
+    assert!(restored.records >= before as u64, "{} of {before} records", restored.records);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::rig::{DIRECTORY, Model, Rig, now};
 use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::manifest::Manifest;
-use crate::{OpenError, ReadError, check};
+use crate::{OpenError, ReadError, backup, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -181,9 +181,39 @@ fn a_newer_format_of_anything_is_refused_with_advice_and_left_alone() {
         let before: Vec<_> = files.paths().iter().map(|path| files.contents(path)).collect();
         let error = opened(&files).map(drop).expect_err(kind).to_string();
         assert!(error.contains("newer version") && error.contains("format 9"), "{kind}: {error}");
+        let copying: Arc<dyn Files> = Arc::new(files.crash(Unsynced::Kept));
+        let refused =
+            backup(&copying, Path::new(DIRECTORY), Path::new("/backup"), &[], 0, &mut |_| {}).expect_err(kind);
+        assert!(refused.to_string().contains("format 9"), "{kind}: {refused}");
         let after: Vec<_> = files.paths().iter().map(|path| files.contents(path)).collect();
         assert!(before == after, "{kind}: something was changed");
     }
+}
+
+#[test]
+fn a_log_of_which_only_segments_are_left_is_not_taken_for_an_empty_one() {
+    let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+    let shards = rig.open_shards(2);
+    let extension = |path: &PathBuf, end: &str| path.extension().is_some_and(|found| found == end);
+    let count = |rig: &Rig, end: &str| rig.files.paths().iter().filter(|path| extension(path, end)).count();
+    while count(&rig, "snapshot") == 0 {
+        rig.append(&mut model, &shards, 2, 3000).expect("appends");
+        rig.housekeeper.step().expect("keeps house");
+    }
+    assert_eq!(count(&rig, "snapshot"), 1, "the log goes back to its beginning");
+    let segments = count(&rig, "segment");
+    let files = rig.files.crash(Unsynced::Kept);
+    for path in files.paths() {
+        let keep = if extension(&path, "snapshot") { 0 } else { 4096 };
+        if extension(&path, "snapshot") || extension(&path, "log") {
+            let mut contents = files.contents(&path).expect("there");
+            contents[keep..].fill(0);
+            files.replace(&path, contents);
+        }
+    }
+    let error = opened(&files).map(drop).expect_err("refused").to_string();
+    assert!(error.contains("the segments have batch"), "{error}");
+    assert_eq!(files.paths().iter().filter(|path| extension(path, "segment")).count(), segments);
 }
 
 #[test]

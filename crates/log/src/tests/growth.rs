@@ -1,17 +1,16 @@
 //! What grows, and what must not: counts and bytes, never times.
 
 use super::rig::{DIRECTORY, ManualClock, Model, Rig, SMALL, Seeded, now, options, record};
+use super::watched::Watched;
 use crate::engine::segment::SegmentRun;
 use crate::engine::shards::{BATCH_INDEX_BYTES, BLOCK_INDEX_BYTES, LiveBatch, LiveRun};
+use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
-use crate::files::{File, Files};
 use crate::medium::disk::Disk;
 use crate::{Change, RecordFlags, RunBuilder, Transaction, check};
 use rheos_types::ShardKey;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 fn segment_paths(rig: &Rig) -> Vec<PathBuf> {
     rig.files.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == "segment")).collect()
@@ -204,102 +203,11 @@ fn a_file_with_old_records_is_sealed_though_nothing_is_written_any_more() {
     rig.power_cut(Unsynced::Lost).expect("opens");
 }
 
-/// A disk that counts what is read from it and how many files are open.
-#[derive(Clone)]
-struct Counting(SimFiles, Arc<Counts>);
-
-#[derive(Default)]
-struct Counts {
-    reads: AtomicU64,
-    read_bytes: AtomicU64,
-    open_files: AtomicU64,
-}
-
-struct CountingFile(Arc<dyn File>, Arc<Counts>);
-
-impl Drop for CountingFile {
-    fn drop(&mut self) {
-        self.1.open_files.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Counting {
-    fn count(&self, file: Arc<dyn File>) -> Arc<dyn File> {
-        self.1.open_files.fetch_add(1, Ordering::Relaxed);
-        Arc::new(CountingFile(file, self.1.clone()))
-    }
-
-    fn reads(&self) -> u64 {
-        self.1.reads.load(Ordering::Relaxed)
-    }
-
-    fn read_bytes(&self) -> u64 {
-        self.1.read_bytes.load(Ordering::Relaxed)
-    }
-
-    fn open_files(&self) -> u64 {
-        self.1.open_files.load(Ordering::Relaxed)
-    }
-}
-
-impl Files for Counting {
-    fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.create_dir(path)
-    }
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.0.list(directory)
-    }
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.0.open(path).map(|file| self.count(file))
-    }
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        self.0.create(path).map(|file| self.count(file))
-    }
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.0.rename(from, to)
-    }
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.0.remove(path)
-    }
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.0.sync_dir(path)
-    }
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        self.0.free_bytes(path)
-    }
-    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
-        self.0.lock(path)
-    }
-}
-
-impl File for CountingFile {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.1.reads.fetch_add(1, Ordering::Relaxed);
-        self.1.read_bytes.fetch_add(buffer.len() as u64, Ordering::Relaxed);
-        self.0.read_at(buffer, offset)
-    }
-    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_at(bytes, offset)
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
-    }
-    fn start_writeback(&self, offset: u64, length: u64) -> io::Result<()> {
-        self.0.start_writeback(offset, length)
-    }
-    fn len_bytes(&self) -> io::Result<u64> {
-        self.0.len_bytes()
-    }
-    fn allocate(&self, length: u64) -> io::Result<()> {
-        self.0.allocate(length)
-    }
-}
-
 #[test]
 fn a_long_shard_is_read_and_opened_with_few_bytes_and_few_open_files() {
-    let files = Counting(SimFiles::new(), Arc::default());
+    let files = Watched::new(&SimFiles::new());
     let clock = Arc::new(ManualClock::default());
-    let start = |files: &Counting| {
+    let start = |files: &Watched| {
         let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
         crate::open(Arc::new(disk), clock.clone(), options()).expect("opens")
     };
@@ -350,7 +258,7 @@ fn a_segment_of_which_nothing_is_left_costs_a_start_few_reads() {
     let path = segment_paths(&rig).swap_remove(0);
     let length = rig.files.contents(&path).expect("readable").len();
     let start = |files: &SimFiles| {
-        let files = Counting(files.clone(), Arc::default());
+        let files = Watched::new(files);
         let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
         crate::open(Arc::new(disk), Arc::new(ManualClock::default()), options()).expect("opens");
         files.reads()

@@ -12,3 +12,4 @@ mod rig;
 mod rot;
 mod rules;
 mod waiting;
+mod watched;

@@ -70,7 +70,7 @@ impl Manifest {
         let path = directory.join(NAME);
         let name = path.display().to_string();
         let io_error = |source| OpenError::Io { what: "cannot read", file: name.clone(), source };
-        let file = match files.open(&path) {
+        let file = match files.open_read(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(io_error(error)),

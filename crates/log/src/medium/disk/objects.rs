@@ -57,12 +57,12 @@ impl DiskObjects {
 impl Objects for DiskObjects {
     fn read_object(&self, name: &str, offset: u64, length: usize) -> io::Result<Bytes> {
         // Opened anew for each read, which is off the hot path: open files stay few however many segments there are.
-        let file = self.files.open(&self.directory.join(name))?;
+        let file = self.files.open_read(&self.directory.join(name))?;
         Ok(read_exact_at(&*file, offset, length)?.into())
     }
 
     fn object_len(&self, name: &str) -> io::Result<u64> {
-        self.files.open(&self.directory.join(name))?.len_bytes()
+        self.files.open_read(&self.directory.join(name))?.len_bytes()
     }
 
     fn list_objects(&self) -> io::Result<Vec<String>> {
