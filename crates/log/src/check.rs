@@ -110,8 +110,9 @@ pub fn check_with(
     check_locked(files, directory, progress)
 }
 
-/// Keeps every other process out of a directory that is there.
+/// Keeps every other process out of a directory that is there, and no backup.
 pub(crate) fn lock(files: &Arc<dyn Files>, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
+    unfinished::refuse(&**files, directory, |_| false)?;
     // Without a manifest, and without anything that a log has only with one, there is nothing to look into, and no lock file is
     // left behind.
     if files.open_read(&directory.join("MANIFEST")).is_err()

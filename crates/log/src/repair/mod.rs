@@ -25,6 +25,7 @@ pub(crate) use survey::Survey;
 use crate::check::{Progress, lock, opening};
 use crate::files::Files;
 use crate::medium::OpenError;
+use crate::medium::disk::unfinished;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -44,7 +45,8 @@ impl Repair {
     /// fit, and what came after the damage is given up then.
     ///
     /// # Errors
-    /// If nothing can or must be done: the directory is in use, or of a newer version, or what cannot be missed is lost.
+    /// If nothing can or must be done: the directory is in use, of a newer version, a backup or what an interrupted restore left,
+    /// or what cannot be missed is lost.
     pub fn plan(
         files: &Arc<dyn Files>,
         directory: &Path,
@@ -52,6 +54,8 @@ impl Repair {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, RepairError> {
         let lock = lock(files, directory)?;
+        // What is missing of it is in its backup.
+        unfinished::refuse(&**files, directory, |what| what.starts_with(unfinished::RESTORE))?;
         let mut survey = Survey::take(files, directory, progress)?;
         let mut plan = Plan::make(&mut survey, files, directory, consistent);
         if let Err(finding) = opening(files, directory)? {
@@ -74,8 +78,11 @@ impl Repair {
     /// # Errors
     /// The operating system's.
     pub fn is_needed(&self) -> Result<bool, RepairError> {
-        let unfinished = crate::medium::disk::unfinished::read(&*self.files, &self.directory)
-            .map_err(|source| OpenError::Io { what: "cannot read", file: "UNFINISHED".to_owned(), source })?;
+        let unfinished = unfinished::read(&*self.files, &self.directory).map_err(|source| OpenError::Io {
+            what: "cannot read",
+            file: "UNFINISHED".to_owned(),
+            source,
+        })?;
         Ok(unfinished.is_some() || !self.plan.findings().is_empty())
     }
 

@@ -7,7 +7,7 @@ use crate::files::sim::{SimFiles, Unsynced};
 use crate::files::{Files, SystemFiles};
 use crate::medium::disk::{Disk, DiskOptions};
 use crate::{BackupError, Change, Key, Log, OpenError, RecordFlags, RunBuilder, SystemThreads, Transaction, open};
-use crate::{Options, backup, check, restore};
+use crate::{Options, Repair, backup, check, restore};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -199,6 +199,28 @@ fn a_log_file_that_is_used_again_while_it_is_looked_through_is_not_missed() {
     let restored = restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {})
         .expect("is restored");
     assert!(restored.records >= before as u64, "{} of {before} records", restored.records);
+}
+
+#[test]
+fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
+    let (disk, _) = small();
+    backup(&copied(&disk), Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
+    let plan = |disk: &SimFiles, directory: &str| {
+        let planned = Repair::plan(&copied(disk), Path::new(directory), &mut |_| Ok(()), &mut |_| {});
+        planned.map(drop).expect_err("refused").to_string()
+    };
+    assert!(plan(&disk, "/backup").contains("this is a backup"), "{}", plan(&disk, "/backup"));
+    let checked = check(&copied(&disk), Path::new("/backup")).expect_err("no log").to_string();
+    assert!(checked.contains("this is a backup"), "{checked}");
+    assert!(!disk.paths().contains(&PathBuf::from("/backup/LOCK")), "nothing is left there");
+    for at in [20, 50] {
+        let cut = disk.crash(Unsynced::Lost);
+        cut.crash_at(cut.operations() + at);
+        restore(&copied(&cut), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {})
+            .expect_err("is interrupted");
+        let cut = cut.crash(Unsynced::Kept);
+        assert!(plan(&cut, "/restored").contains("`rheos restore` again"), "{}", plan(&cut, "/restored"));
+    }
 }
 
 #[test]

@@ -116,7 +116,7 @@ impl Disk {
         let objects = DiskObjects::new(files.clone(), directory);
         objects.create_directory().map_err(io_error("cannot create"))?;
         let lock = lock(&*files, directory)?;
-        unfinished::refuse(&*files, directory)?;
+        unfinished::refuse(&*files, directory, |_| true)?;
         let free = files.free_bytes(directory).map_err(io_error("cannot measure the free space of"))?;
         let log_file_bytes = options
             .log_file_bytes

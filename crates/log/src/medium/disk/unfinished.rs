@@ -43,11 +43,15 @@ pub(crate) fn end(files: &dyn Files, directory: &Path) -> io::Result<()> {
     files.sync_dir(directory)
 }
 
-/// Refuses a directory in which something is unfinished, and a backup.
-pub(super) fn refuse(files: &dyn Files, directory: &Path) -> Result<(), OpenError> {
+/// Refuses a directory in which something is unfinished that `is_in_the_way`, and a backup.
+pub(crate) fn refuse(
+    files: &dyn Files,
+    directory: &Path,
+    is_in_the_way: impl FnOnce(&String) -> bool,
+) -> Result<(), OpenError> {
     let file = path(directory).display().to_string();
     let io_error = |source| OpenError::Io { what: "cannot read", file: file.clone(), source };
-    if let Some(what) = read(files, directory).map_err(io_error)? {
+    if let Some(what) = read(files, directory).map_err(io_error)?.filter(is_in_the_way) {
         let command = command(&what);
         let what = format!("a {command} of this directory was interrupted: run `{command}` again, it finishes");
         return Err(OpenError::Unfinished { file, what });
