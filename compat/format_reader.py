@@ -433,6 +433,9 @@ class Directory:
             require(batch.generation <= self.listed["generation"], f"the generation of batch {batch.number}")
             require(batch.durable_upto < batch.number, f"durable_upto of batch {batch.number}")
         self.read_objects(decoder)
+        last = self.batches[-1].number if self.batches else 0
+        known = max([self.flushed_upto] + [state.batch for state in self.snapshots.values()])
+        require(last >= known, f"the log ends with batch {last}, and {known} is known of")
 
     def read_objects(self, decoder):
         objects = lambda name: (self.path / "objects" / name).read_bytes()
