@@ -17,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 /// The file's name in the data directory.
 pub const FILE_NAME: &str = "encryption-key.json";
-const TEMPORARY_NAME: &str = "encryption-key.json.new";
 /// More than the file ever has.
 const MAX_BYTES: u64 = 4096;
 
@@ -108,7 +107,7 @@ impl KeptKey {
         let stored = Stored { root_key: STANDARD.encode_to_string(secret), id: self.key.id().to_owned() };
         let written = serde_json::to_vec_pretty(&stored).map_err(io::Error::from).and_then(|mut text| {
             text.push(b'\n');
-            write(files, &self.path, &text)
+            files.replace(self.path.parent().unwrap_or(&self.path), FILE_NAME, &text)
         });
         written.map_err(|source| io_error("write", &self.path, source))
     }
@@ -128,29 +127,13 @@ pub(crate) fn parse(text: &[u8]) -> Result<RootKey, &'static str> {
 }
 
 fn read(files: &dyn Files, path: &Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match files.open(path) {
+    let file = match files.open_read(path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
     let length = file.len_bytes()?.min(MAX_BYTES);
     read_exact_at(&*file, 0, usize::try_from(length).unwrap_or(0)).map(Some)
-}
-
-/// Writes a file so that after any crash it is there whole or not at all.
-fn write(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let directory = path.parent().unwrap_or(path);
-    let temporary = directory.join(TEMPORARY_NAME);
-    // One that a crash left behind.
-    match files.remove(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = files.create(&temporary)?;
-    file.write_at(bytes, 0)?;
-    file.sync_data()?;
-    files.rename(&temporary, path)?;
-    files.sync_dir(directory)
 }
 
 #[cfg(test)]
