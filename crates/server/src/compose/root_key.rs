@@ -194,7 +194,7 @@ mod tests {
             ("{\"root_key\":\"?\",\"id\":\"\"}".to_owned(), "base64"),
         ] {
             files.create_dir(Path::new("/data")).unwrap();
-            write(&files, &path, text.as_bytes()).unwrap();
+            Files::replace(&files, Path::new("/data"), FILE_NAME, text.as_bytes()).unwrap();
             let Err(error) = of(&files) else { panic!("{text}") };
             assert!(error.to_string().contains(problem), "{error}");
             assert_eq!(read(&files, &path).unwrap().unwrap(), text.as_bytes());
