@@ -8,7 +8,7 @@ use crate::engine::segment::{self, OpenedSegment};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
 use crate::medium::disk::manifest::{self, Manifest};
-use crate::medium::disk::{Disk, DiskObjects, unfinished};
+use crate::medium::disk::{self, Disk, DiskObjects, unfinished};
 use crate::medium::{Objects, OpenError};
 use bytes::Bytes;
 use std::collections::{BTreeMap, HashMap};
@@ -60,7 +60,7 @@ pub fn backup(
             source.display()
         )));
     }
-    let earlier = prepare(&**files, target, &began)?;
+    let (earlier, _lock) = prepare(&**files, target, &began)?;
     let log_id = began.log_id;
     let mut taking = Taking {
         files,
@@ -118,12 +118,26 @@ fn load_manifest(files: &Arc<dyn Files>, source: &Path) -> Result<Manifest, Back
     Ok(Manifest::load(&**files, source)?.ok_or_else(|| Disk::without_manifest(files, source))?)
 }
 
-/// Makes the target directory, or looks at the backup that is there.
-fn prepare(files: &dyn Files, target: &Path, manifest: &Manifest) -> Result<Option<Contents>, BackupError> {
+/// Makes the target directory, or looks at the backup that is there; and keeps other backups out of it.
+fn prepare(
+    files: &dyn Files,
+    target: &Path,
+    manifest: &Manifest,
+) -> Result<(Option<Contents>, Option<Box<dyn Send + Sync>>), BackupError> {
     if files.open_read(&target.join(manifest::NAME)).is_ok() {
         return Err(BackupError::Refused(format!("{} is a data directory: choose another place", target.display())));
     }
     files.create_dir(target).map_err(failed(format!("create {}", target.display())))?;
+    let lock = match disk::lock(files, target) {
+        Ok(lock) => Some(lock),
+        Err(OpenError::Locked { .. }) => {
+            let what = format!("another backup into {} is under way: let it finish first", target.display());
+            return Err(BackupError::Refused(what));
+        }
+        // A place that cannot be locked is a place for backups all the same.
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => None,
+        Err(error) => return Err(error.into()),
+    };
     let earlier = Contents::load(files, target)?;
     let log_id = format!("{:032x}", manifest.log_id);
     if let Some(earlier) = &earlier
@@ -136,7 +150,7 @@ fn prepare(files: &dyn Files, target: &Path, manifest: &Manifest) -> Result<Opti
         let path = target.join(folder);
         files.create_dir(&path).map_err(failed(format!("create {}", path.display())))?;
     }
-    Ok(earlier)
+    Ok((earlier, lock))
 }
 
 fn newer(file: &Path, format: u16, features: u32) -> BackupError {

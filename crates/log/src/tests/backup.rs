@@ -209,10 +209,11 @@ fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
         let planned = Repair::plan(&copied(disk), Path::new(directory), &mut |_| Ok(()), &mut |_| {});
         planned.map(drop).expect_err("refused").to_string()
     };
+    let before = disk.paths();
     assert!(plan(&disk, "/backup").contains("this is a backup"), "{}", plan(&disk, "/backup"));
     let checked = check(&copied(&disk), Path::new("/backup")).expect_err("no log").to_string();
     assert!(checked.contains("this is a backup"), "{checked}");
-    assert!(!disk.paths().contains(&PathBuf::from("/backup/LOCK")), "nothing is left there");
+    assert_eq!(disk.paths(), before, "nothing is left there");
     for at in [20, 50] {
         let cut = disk.crash(Unsynced::Lost);
         cut.crash_at(cut.operations() + at);
@@ -221,6 +222,21 @@ fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
         let cut = cut.crash(Unsynced::Kept);
         assert!(plan(&cut, "/restored").contains("`rheos restore` again"), "{}", plan(&cut, "/restored"));
     }
+}
+
+#[test]
+fn two_backups_into_one_place_do_not_mix() {
+    let (disk, expected) = small();
+    let files = copied(&disk);
+    let take = || backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {});
+    take().expect("is taken");
+    let other = files.lock(Path::new("/backup/LOCK")).expect("works").expect("nobody has it any more");
+    let refused = take().expect_err("refused").to_string();
+    assert!(refused.contains("another backup into /backup is under way"), "{refused}");
+    restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {}).expect("is whole");
+    assert_eq!(records(&disk, "/restored").expect("opens"), expected);
+    drop(other);
+    take().expect("is taken");
 }
 
 #[test]
