@@ -60,7 +60,8 @@ pub fn backup(
             source.display()
         )));
     }
-    let (earlier, _lock) = prepare(&**files, target, &began)?;
+    let _lock = claim(&**files, target)?;
+    let earlier = prepare(&**files, target, &began)?;
     let log_id = began.log_id;
     let mut taking = Taking {
         files,
@@ -118,26 +119,26 @@ fn load_manifest(files: &Arc<dyn Files>, source: &Path) -> Result<Manifest, Back
     Ok(Manifest::load(&**files, source)?.ok_or_else(|| Disk::without_manifest(files, source))?)
 }
 
-/// Makes the target directory, or looks at the backup that is there; and keeps other backups out of it.
-fn prepare(
-    files: &dyn Files,
-    target: &Path,
-    manifest: &Manifest,
-) -> Result<(Option<Contents>, Option<Box<dyn Send + Sync>>), BackupError> {
+/// Makes the target directory, if it is not there, and keeps other backups out of it while what is returned lives.
+fn claim(files: &dyn Files, target: &Path) -> Result<Option<Box<dyn Send + Sync>>, BackupError> {
     if files.open_read(&target.join(manifest::NAME)).is_ok() {
         return Err(BackupError::Refused(format!("{} is a data directory: choose another place", target.display())));
     }
     files.create_dir(target).map_err(failed(format!("create {}", target.display())))?;
-    let lock = match disk::lock(files, target) {
-        Ok(lock) => Some(lock),
+    match disk::lock(files, target) {
+        Ok(lock) => Ok(Some(lock)),
         Err(OpenError::Locked { .. }) => {
             let what = format!("another backup into {} is under way: let it finish first", target.display());
-            return Err(BackupError::Refused(what));
+            Err(BackupError::Refused(what))
         }
         // A place that cannot be locked is a place for backups all the same.
-        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => None,
-        Err(error) => return Err(error.into()),
-    };
+        Err(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::Unsupported => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks at the backup that is there, and makes what is missing for another.
+fn prepare(files: &dyn Files, target: &Path, manifest: &Manifest) -> Result<Option<Contents>, BackupError> {
     let earlier = Contents::load(files, target)?;
     let log_id = format!("{:032x}", manifest.log_id);
     if let Some(earlier) = &earlier
@@ -150,7 +151,7 @@ fn prepare(
         let path = target.join(folder);
         files.create_dir(&path).map_err(failed(format!("create {}", path.display())))?;
     }
-    Ok((earlier, lock))
+    Ok(earlier)
 }
 
 fn newer(file: &Path, format: u16, features: u32) -> BackupError {
