@@ -2,7 +2,7 @@
 
 use super::batch::{changes, run, trimmed};
 use super::checksums::{self, Kept};
-use super::log_file::pieces;
+use super::log_file::{MAX_LOG_BYTES, pieces};
 use super::rig::{Fixed, LOG_ID, open_log, path};
 use crate::backup::fuzz::{MAGIC_LINE, contents_of};
 use crate::batch::{ALIGN, BatchBuilder, Place};
@@ -33,6 +33,9 @@ pub fn backup(data: &[u8]) {
         let kept = Kept::of(&batch);
         checksums::batch(&mut batch, Some(place), Some(number), &kept);
         batch.resize(batch.len().next_multiple_of(ALIGN), 0);
+        if batches.len() + batch.len() > MAX_LOG_BYTES {
+            break;
+        }
         batches.extend_from_slice(&batch);
     }
     for last_batch in [number, number + 1] {

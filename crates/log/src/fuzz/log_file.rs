@@ -18,7 +18,8 @@ use rheos_types::ShardKey;
 use std::sync::Arc;
 
 const MAX_FILES: usize = 3;
-const MAX_LOG_BYTES: usize = 1 << 20;
+/// More than this is not made of an input: what is read of it takes a few times as much memory.
+pub(super) const MAX_LOG_BYTES: usize = 1 << 20;
 /// The opening that all batches are of.
 const GENERATION: u64 = 1;
 
