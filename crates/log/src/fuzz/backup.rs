@@ -34,6 +34,7 @@ pub fn backup(data: &[u8]) {
         checksums::batch(&mut batch, Some(place), Some(number), &kept);
         batch.resize(batch.len().next_multiple_of(ALIGN), 0);
         if batches.len() + batch.len() > MAX_LOG_BYTES {
+            number -= 1;
             break;
         }
         batches.extend_from_slice(&batch);
