@@ -1,5 +1,5 @@
-//! A full disk: a small tmpfs in a mount namespace of its own. Writes are refused with a clear error, reads and
-//! DeleteStream go on, and writes resume when there is room. Skipped, by name, where namespaces are not allowed.
+//! A full disk: a small tmpfs in a mount namespace of its own. Writes are refused with a clear error, reads, DeleteStream
+//! and shorter retention go on, and writes resume when there is room. Skipped, by name, where namespaces are not allowed.
 
 #![expect(
     clippy::disallowed_methods,
@@ -35,6 +35,8 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
         caller.call("CreateStream", &json!({ "StreamName": stream, "ShardCount": 1 })).unwrap().ok();
         wait_active(&mut caller, stream);
     }
+    retention(&mut caller, "Increase", 72).ok();
+    wait_active(&mut caller, "kept");
     // Half of the disk belongs to a stream that will be deleted.
     let mut written = 0;
     while written < DISK_BYTES / 4 {
@@ -42,14 +44,21 @@ fn a_full_disk_refuses_writes_and_nothing_else() {
     }
     let (kept, refusal) = fill(&mut caller, "kept");
     assert!(written + kept < DISK_BYTES);
-    let message = refusal.body["message"].as_str().unwrap_or("");
-    assert!(refusal.status == 500 && refusal.body["__type"] == "InternalFailureException", "{refusal:?}");
-    assert!(message.starts_with("The disk is full:") && message.contains("Nothing was written"), "{message}");
+    check_full(&refusal);
+    // Down to the last page of the log file, so that nothing has room by chance.
+    let small = json!({ "StreamName": "kept", "PartitionKey": "k", "Data": "eA==" });
+    while caller.call("PutRecord", &small).unwrap().status == 200 {}
 
     // Reads go on, and give all that was acknowledged.
     assert_eq!(read(&mut caller, "kept"), kept);
     caller.call("ListStreams", &json!({})).unwrap().ok();
 
+    // So does what may free space, and what does not is refused.
+    check_full(&retention(&mut caller, "Increase", 96));
+    for hours in [48, 24] {
+        retention(&mut caller, "Decrease", hours).ok();
+        wait_active(&mut caller, "kept");
+    }
     // What frees space goes on, and frees it.
     caller.call("DeleteStream", &json!({ "StreamName": "given-up" })).unwrap().ok();
     let begun = Instant::now();
@@ -81,6 +90,18 @@ fn server_on_small_disk(directory: &Path) -> Server {
     let mut command = Command::new("unshare");
     command.args(["-Urm", "sh", "-c", script, "sh", DISK]).arg(&disk).arg(env!("CARGO_BIN_EXE_rheos"));
     Server::spawn(command, &directory.join("server.log"))
+}
+
+fn check_full(refusal: &Answer) {
+    let message = refusal.body["message"].as_str().unwrap_or("");
+    assert!(refusal.status == 500 && refusal.body["__type"] == "InternalFailureException", "{refusal:?}");
+    assert!(message.starts_with("The disk is full:") && message.contains("Nothing was written"), "{message}");
+}
+
+/// Asks for another retention of the stream that is kept.
+fn retention(caller: &mut Caller, what: &str, hours: u32) -> Answer {
+    let request = json!({ "StreamName": "kept", "RetentionPeriodHours": hours });
+    caller.call(&format!("{what}StreamRetentionPeriod"), &request).unwrap()
 }
 
 /// Writes a few records: their bytes, or the refusal.

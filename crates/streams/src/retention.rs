@@ -118,7 +118,9 @@ impl Streams {
         let mut changes = vec![put_stream(view, &record)];
         let open = view.open.iter();
         changes.extend(open.map(|shard| Change::SetShardClass { shard: shard.record.key, class: hours }));
-        Ok(Some(Transaction { changes, ..Transaction::default() }))
+        // The way out of a full disk that loses no stream.
+        let frees_space = hours < view.record.retention_hours;
+        Ok(Some(Transaction { conditions: Vec::new(), changes, frees_space }))
     }
 }
 

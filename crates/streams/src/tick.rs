@@ -174,7 +174,8 @@ impl Streams {
                 let mut record = view.record.clone();
                 record.status = Status::Active;
                 record.pending = None;
-                vec![Transaction { conditions, changes: vec![put_stream(view, &record)], frees_space: false }]
+                // On a full disk too: a retention that was shortened can be shortened again only after that.
+                vec![Transaction { conditions, changes: vec![put_stream(view, &record)], frees_space: true }]
             }
             Intent::Remove => {
                 let second = view.record.last_shard_second.max(view.record.last_consumer_second);
