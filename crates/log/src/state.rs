@@ -91,9 +91,10 @@ impl State {
         }
     }
 
-    /// The state as bytes: what a snapshot holds (`docs/format.md`).
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut into = Vec::with_capacity(64 + self.shards.size() * 40 + self.catalog.size() * 256);
+    /// Appends the state as bytes: what a snapshot holds (`docs/format.md`). Takes the memory of these bytes and no more.
+    pub(crate) fn encode(&self, into: &mut Vec<u8>) {
+        let values = self.catalog.iter().map(|(key, stored)| 4 + key.as_str().len() + 8 + 4 + stored.value.len());
+        into.reserve_exact(6 * 8 + values.sum::<usize>() + self.shards.size() * (4 * 8 + 4 + 1));
         for number in [
             self.batch,
             self.time_ms,
@@ -105,9 +106,9 @@ impl State {
             into.extend_from_slice(&number.to_le_bytes());
         }
         for (key, Versioned { version, value }) in &self.catalog {
-            put_text(&mut into, key.as_str());
+            put_text(into, key.as_str());
             into.extend_from_slice(&version.to_le_bytes());
-            put_bytes(&mut into, value);
+            put_bytes(into, value);
         }
         for (key, shard) in &self.shards {
             for number in [*key, shard.first, shard.next, shard.last_time_ms] {
@@ -116,7 +117,6 @@ impl State {
             into.extend_from_slice(&shard.class.to_le_bytes());
             into.push(u8::from(shard.closed));
         }
-        into
     }
 
     /// Reads what [`Self::encode`] wrote; `None` if the bytes are anything else.

@@ -106,16 +106,15 @@ impl Root {
 
 /// A state as a snapshot's bytes.
 pub(crate) fn encode_snapshot(state: &State) -> Vec<u8> {
-    let body = state.encode();
-    let mut bytes = Vec::with_capacity(SNAPSHOT_HEAD + body.len());
-    bytes.extend_from_slice(&SNAPSHOT_MAGIC.to_le_bytes());
-    bytes.extend_from_slice(&SNAPSHOT_FORMAT.to_le_bytes());
-    bytes.extend_from_slice(&[0; 6]);
-    bytes.extend_from_slice(&(body.len() as u64).to_le_bytes());
-    bytes.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-    let crc = crc32c::crc32c(&bytes);
-    bytes.extend_from_slice(&crc.to_le_bytes());
-    bytes.extend_from_slice(&body);
+    let mut bytes = vec![0; SNAPSHOT_HEAD];
+    state.encode(&mut bytes);
+    let (head, body) = bytes.split_at_mut(SNAPSHOT_HEAD);
+    head[..8].copy_from_slice(&SNAPSHOT_MAGIC.to_le_bytes());
+    head[8..10].copy_from_slice(&SNAPSHOT_FORMAT.to_le_bytes());
+    head[16..24].copy_from_slice(&(body.len() as u64).to_le_bytes());
+    head[24..28].copy_from_slice(&crc32c::crc32c(body).to_le_bytes());
+    let crc = crc32c::crc32c(&head[..28]);
+    head[28..].copy_from_slice(&crc.to_le_bytes());
     bytes
 }
 

@@ -2,12 +2,14 @@
 
 use super::rig::{DIRECTORY, ManualClock, Model, Rig, SMALL, Seeded, now, options, record};
 use super::watched::Watched;
+use crate::engine::root::encode_snapshot;
 use crate::engine::segment::SegmentRun;
 use crate::engine::shards::{BATCH_INDEX_BYTES, BLOCK_INDEX_BYTES, LiveBatch, LiveRun};
 use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::Disk;
-use crate::{Change, RecordFlags, RunBuilder, Transaction, check};
+use crate::state::State;
+use crate::{Change, Key, RecordFlags, RunBuilder, Transaction, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -268,4 +270,16 @@ fn a_segment_of_which_nothing_is_left_costs_a_start_few_reads() {
     damaged.replace(&path, vec![0; length]);
     let reads = start(&damaged);
     assert!(reads <= whole + 2, "{reads} reads, {whole} while it was whole, for {length} bytes");
+}
+
+#[test]
+fn a_snapshot_takes_the_memory_of_its_bytes_once() {
+    let mut state = State::default();
+    for number in 0..100u64 {
+        let value = vec![1; 40 * number as usize].into();
+        state.apply(&Change::Put { key: Key::new(format!("key/{number}")), value });
+        state.apply(&Change::OpenShard { shard: ShardKey(number), class: 24 });
+    }
+    let snapshot = encode_snapshot(&state);
+    assert_eq!(snapshot.capacity(), snapshot.len());
 }
