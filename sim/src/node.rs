@@ -9,7 +9,7 @@ use rheos_server::{Config, Machine, Running, Store};
 use tokio::sync::oneshot;
 
 use crate::client::World;
-use crate::dice::SharedDice;
+use crate::dice::{Dice, SharedDice};
 use crate::disk::SimDisk;
 use crate::scheduler::{Process, WORLD};
 use crate::trace::trace;
@@ -21,19 +21,20 @@ pub struct Node {
     pub disk: SimDisk,
     config: Config,
     random: SharedDice,
-    log_file_bytes: u64,
+    log_files: Dice,
     /// The process that runs.
     pub process: Process,
     running: Option<Running>,
 }
 
 impl Node {
-    /// A machine that is switched off.
+    /// A machine that is switched off. `log_files` decides how large those of each start are: a real server goes by how much
+    /// of the disk is free then.
     #[must_use]
-    pub fn new(world: World, disk: SimDisk, mut config: Config, random: SharedDice, log_file_bytes: u64) -> Self {
+    pub fn new(world: World, disk: SimDisk, mut config: Config, random: SharedDice, log_files: Dice) -> Self {
         config.data_dir = PathBuf::from("/data");
         config.dev = true;
-        Self { world, disk, config, random, log_file_bytes, process: WORLD, running: None }
+        Self { world, disk, config, random, log_files, process: WORLD, running: None }
     }
 
     /// Starts the server.
@@ -51,7 +52,7 @@ impl Node {
             // The scheduler ends the process.
             on_fatal: |_| {},
             spawner: Spawner::Scheduler(self.world.sim.of(process)),
-            log_file_bytes: Some(self.log_file_bytes),
+            log_file_bytes: Some(*self.log_files.of(&[64 << 10, 128 << 10, 1 << 20])),
         };
         let (config, network) = (self.config.clone(), self.world.network.clone());
         let (reply, started) = oneshot::channel();

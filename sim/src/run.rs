@@ -115,14 +115,14 @@ async fn live(options: Options, world: World) -> Result<Counts, String> {
         memory: 64 << 20,
         ..Config::default()
     };
-    let log_file_bytes = *dice.of(&[64 << 10, 128 << 10, 1 << 20]);
     let disk = SimDisk::new(16 << 20, world.trace.clone());
     match sabotage {
         Some(Sabotage::SyncsLie) => disk.lie_about_syncs(),
         Some(Sabotage::LastWriteIsLost) => disk.lose_last_writes(),
         _ => {}
     }
-    let mut node = Node::new(world.clone(), disk, config, SharedDice::new(seed, "server"), log_file_bytes);
+    let (random, log_files) = (SharedDice::new(seed, "server"), Dice::new(seed, "log files"));
+    let mut node = Node::new(world.clone(), disk, config, random, log_files);
     node.start().await.map_err(|error| format!("the server does not start: {error}"))?;
 
     let clients = dice.between(1, CLIENTS);
