@@ -6,7 +6,7 @@ use crate::engine::root::Root;
 use crate::engine::segment::Damage;
 use crate::files::Files;
 use crate::medium::OpenError;
-use crate::medium::disk::{self, CheckedLog, Disk, DiskObjects, unfinished};
+use crate::medium::disk::{self, CheckedLog, Disk, DiskObjects, manifest, unfinished};
 use crate::repair::{Lost, Plan, Survey};
 use rheos_types::ShardKey;
 use serde::Serialize;
@@ -115,7 +115,7 @@ pub(crate) fn lock(files: &Arc<dyn Files>, directory: &Path) -> Result<Box<dyn S
     unfinished::refuse(&**files, directory, |_| false)?;
     // Without a manifest, and without anything that a log has only with one, there is nothing to look into, and no lock file is
     // left behind.
-    if files.open_read(&directory.join("MANIFEST")).is_err()
+    if files.open_read(&directory.join(manifest::NAME)).is_err()
         && let none @ OpenError::NoLog { .. } = Disk::without_manifest(files, directory)
     {
         return Err(none);

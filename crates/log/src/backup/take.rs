@@ -81,18 +81,14 @@ pub fn backup(
     // Whatever was acknowledged by now stands in one of these files by now, or is covered by what is published before that
     // file is used again.
     let in_the_log = taking.last_batch(&began)?;
-    let mut wanted = None;
+    let covered = Root::decode(load_manifest(files, source)?.root.as_ref())?.covered_upto();
+    let wanted = in_the_log.max(covered);
     let mut problem = String::new();
     for _ in 0..TRIES {
         let manifest = load_manifest(files, source)?;
         if manifest.log_id != log_id {
             return Err(BackupError::Refused(format!("{} became another log meanwhile", source.display())));
         }
-        let covered = || Root::decode(manifest.root.as_ref()).map(|root| root.covered_upto());
-        let wanted = match wanted {
-            Some(wanted) => wanted,
-            None => *wanted.insert(in_the_log.max(covered()?)),
-        };
         match taking.try_once(&manifest, wanted, progress)? {
             Ok((root, last, batches)) => {
                 let extras = taking.extras(extras)?;
@@ -154,10 +150,6 @@ fn prepare(files: &dyn Files, target: &Path, manifest: &Manifest) -> Result<Opti
     Ok(earlier)
 }
 
-fn newer(file: &Path, format: u16, features: u32) -> BackupError {
-    OpenError::Newer { file: file.display().to_string(), format: u32::from(format), features }.into()
-}
-
 /// The batch that a copy of the log ends with.
 struct Last {
     number: u64,
@@ -204,7 +196,9 @@ impl Taking<'_> {
         };
         let page = read_exact_at(&*file, 0, FIRST_BATCH as usize);
         match page.ok().as_deref().and_then(log_file::decode) {
-            Some((format, ..)) if format != FORMAT => Err(newer(&path, format, 0)),
+            Some((format, ..)) if format != FORMAT => {
+                Err(OpenError::newer(path.display().to_string(), format, 0).into())
+            }
             Some(_) | None => Ok(Some(file)),
         }
     }
@@ -215,7 +209,8 @@ impl Taking<'_> {
         let header = match Header::decode(&head) {
             HeaderAt::Valid(header) => header,
             HeaderAt::Newer { format, features } => {
-                return Err(newer(&log_file::path(self.source, id), format, features));
+                let path = log_file::path(self.source, id);
+                return Err(OpenError::newer(path.display().to_string(), format, features).into());
             }
             HeaderAt::Invalid => return Ok(None),
         };
@@ -299,7 +294,9 @@ impl Taking<'_> {
         let file = format!("objects/{name}");
         let directory = match segment::open(&objects, name).map_err(failed(format!("verify {}", target.display())))? {
             OpenedSegment::Read(directory) => directory,
-            OpenedSegment::Newer { format } => return Err(newer(target, format, 0)),
+            OpenedSegment::Newer { format } => {
+                return Err(OpenError::newer(target.display().to_string(), format, 0).into());
+            }
         };
         if directory.rebuilt {
             self.findings.push(Finding::of_directory(&file));

@@ -190,7 +190,7 @@ fn load_segments(medium: &dyn Medium, root: &Root, shards: &Shards) -> Result<Ha
         let directory = match segment::open(objects, name) {
             Ok(OpenedSegment::Read(directory)) => directory,
             Ok(OpenedSegment::Newer { format }) => {
-                return Err(OpenError::Newer { file: name.clone(), format: u32::from(format), features: 0 });
+                return Err(OpenError::newer(name, format, 0));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 return Err(OpenError::Missing { file: format!("objects/{name}") });

@@ -60,7 +60,7 @@ impl Root {
             |error: serde_json::Error| OpenError::Corrupt { file: file(), offset: 0, what: error.to_string() };
         let Format { format } = serde_json::from_slice(bytes).map_err(corrupt)?;
         if !(FORMAT..=FORMAT_MERGED).contains(&format) {
-            return Err(OpenError::Newer { file: file(), format, features: 0 });
+            return Err(OpenError::newer(file(), format, 0));
         }
         serde_json::from_slice(bytes).map_err(corrupt)
     }
@@ -140,7 +140,7 @@ pub(crate) fn load_snapshot(objects: &dyn Objects, snapshot: &SnapshotRef) -> Re
     }
     if format != Some(SNAPSHOT_FORMAT) {
         let format = format.map_or(0, u32::from);
-        return Err(OpenError::Newer { file: snapshot.name.clone(), format, features: 0 });
+        return Err(OpenError::newer(&snapshot.name, format, 0));
     }
     if crc32c::crc32c(body).to_le_bytes() != head[24..28] {
         return Err(corrupt("its checksum does not match"));

@@ -216,6 +216,12 @@ impl SimFiles {
     pub fn paths(&self) -> Vec<PathBuf> {
         self.state().disk.live.keys().cloned().collect()
     }
+
+    /// The files whose names end with this extension.
+    #[must_use]
+    pub fn paths_of(&self, extension: &str) -> Vec<PathBuf> {
+        self.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == extension)).collect()
+    }
 }
 
 impl State {

@@ -29,15 +29,14 @@ pub fn backup(data: &[u8]) {
     for piece in pieces(data, b"RHEOSBAT").into_iter().take(64) {
         let mut batch = piece.to_vec();
         let place = Place { log_id: LOG_ID, generation: 1, file_id: 1, offset: batches.len() as u64 };
-        number += 1;
         let kept = Kept::of(&batch);
-        checksums::batch(&mut batch, Some(place), Some(number), &kept);
+        checksums::batch(&mut batch, Some(place), Some(number + 1), &kept);
         batch.resize(batch.len().next_multiple_of(ALIGN), 0);
         if batches.len() + batch.len() > MAX_LOG_BYTES {
-            number -= 1;
             break;
         }
         batches.extend_from_slice(&batch);
+        number += 1;
     }
     for last_batch in [number, number + 1] {
         let contents = contents_of("log/0000000000000001.batches", &batches, last_batch);

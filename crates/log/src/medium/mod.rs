@@ -229,3 +229,10 @@ pub enum OpenError {
         source: io::Error,
     },
 }
+
+impl OpenError {
+    /// A file of a format, or with features, that this version does not know.
+    pub(crate) fn newer(file: impl Into<String>, format: impl Into<u32>, features: u32) -> Self {
+        Self::Newer { file: file.into(), format: format.into(), features }
+    }
+}

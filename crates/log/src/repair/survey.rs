@@ -242,7 +242,7 @@ impl Survey {
             let named = page.as_deref().and_then(log_file::decode);
             match named {
                 Some((format, ..)) if format != crate::batch::FORMAT => {
-                    return Err(OpenError::Newer { file: file.name.clone(), format: u32::from(format), features: 0 });
+                    return Err(OpenError::newer(&file.name, format, 0));
                 }
                 Some((_, log_id, id)) => {
                     ids.insert(log_id);
@@ -320,7 +320,7 @@ impl Survey {
                     header
                 }
                 HeaderAt::Newer { format, features } => {
-                    return Err(OpenError::Newer { file: name, format: u32::from(format), features });
+                    return Err(OpenError::newer(name, format, features));
                 }
                 HeaderAt::Valid(_) | HeaderAt::Invalid => {
                     offset += ALIGN as u64;
@@ -445,7 +445,7 @@ impl Survey {
         let directory = match segment::open(objects, &name) {
             Ok(OpenedSegment::Read(directory)) => directory,
             Ok(OpenedSegment::Newer { format }) => {
-                return Err(OpenError::Newer { file, format: u32::from(format), features: 0 });
+                return Err(OpenError::newer(file, format, 0));
             }
             Err(error) => {
                 self.findings.push(Finding::of(&file, missing_or(error)));

@@ -6,8 +6,8 @@ use super::watched::Watched;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::files::{Files, SystemFiles};
 use crate::medium::disk::{Disk, DiskOptions};
+use crate::{Backup, Options, Repair, Restored, backup, check, restore};
 use crate::{BackupError, Change, Key, Log, OpenError, RecordFlags, RunBuilder, SystemThreads, Transaction, open};
-use crate::{Options, Repair, backup, check, restore};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,6 +18,8 @@ const PRODUCERS: u64 = 3;
 const BACKUPS: usize = 6;
 const MOST_BACKUPS: usize = 200;
 const RECORDS: u64 = 2000;
+/// Where backups on a simulated disk are.
+const BACKUP: &str = "/backup";
 /// Small enough for log files to be used again, and segments to be written, all the time.
 const FILES: DiskOptions = DiskOptions { log_file_bytes: Some(256 << 10) };
 
@@ -150,6 +152,16 @@ fn copied(disk: &SimFiles) -> Arc<dyn Files> {
     Arc::new(disk.clone())
 }
 
+/// Takes a backup of the log into [`BACKUP`], begun at this time.
+fn take(files: &Arc<dyn Files>, now_ms: u64) -> Result<Backup, BackupError> {
+    backup(files, Path::new(DIRECTORY), Path::new(BACKUP), &[], now_ms, &mut |_| {})
+}
+
+/// Makes a log of what is in [`BACKUP`].
+fn restore_into(files: &Arc<dyn Files>, target: &str, seed: u64) -> Result<Restored, BackupError> {
+    restore(files, Path::new(BACKUP), Path::new(target), &Seeded::new(seed), &mut |_| {})
+}
+
 fn records(disk: &SimFiles, directory: &str) -> Result<Vec<u64>, OpenError> {
     let opened = open_directory(&copied(disk), Path::new(directory))?;
     Ok((0..3).map(|shard| opened.log.shard(ShardKey(shard)).map_or(0, |info| info.next)).collect())
@@ -159,23 +171,18 @@ fn records(disk: &SimFiles, directory: &str) -> Result<Vec<u64>, OpenError> {
 fn a_restored_log_is_another_log_and_needs_an_empty_place() {
     let (disk, expected) = small();
     let files = copied(&disk);
-    let take = || backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {});
-    take().expect("is taken");
-    assert!(matches!(open_directory(&files, Path::new("/backup")).map(drop), Err(OpenError::Unfinished { .. })));
-    let into =
-        |target: &str, seed| restore(&files, Path::new("/backup"), Path::new(target), &Seeded::new(seed), &mut |_| {});
-    let restored = into("/restored", 1).expect("is restored");
+    take(&files, 5).expect("is taken");
+    assert!(matches!(open_directory(&files, Path::new(BACKUP)).map(drop), Err(OpenError::Unfinished { .. })));
+    let restored = restore_into(&files, "/restored", 1).expect("is restored");
     assert_eq!((restored.began_ms, restored.shards), (5, 3));
     assert_eq!(records(&disk, "/restored").expect("opens"), expected);
-    let refused = into("/restored", 2).expect_err("not over a log");
+    let refused = restore_into(&files, "/restored", 2).expect_err("not over a log");
     assert!(refused.to_string().contains("not empty"), "{refused}");
-    let refused = backup(&files, Path::new("/restored"), Path::new("/backup"), &[], 6, &mut |_| {});
+    let refused = backup(&files, Path::new("/restored"), Path::new(BACKUP), &[], 6, &mut |_| {});
     assert!(matches!(refused, Err(BackupError::Refused(_))), "a backup of one log is not continued by another");
     // Log files of the original do not pass for the copy's.
-    let log_file = |directory: &str| {
-        let mut paths = disk.paths().into_iter().filter(|path| path.starts_with(directory));
-        paths.find(|path| path.extension().is_some_and(|e| e == "log")).expect("one")
-    };
+    let log_file =
+        |directory: &str| disk.paths_of("log").into_iter().find(|path| path.starts_with(directory)).expect("one");
     let (ours, theirs) = (log_file("/restored"), log_file(DIRECTORY));
     disk.replace(&ours, disk.contents(&theirs).expect("there"));
     assert!(records(&disk, "/restored").is_err());
@@ -195,30 +202,28 @@ fn a_log_file_that_is_used_again_while_it_is_looked_through_is_not_missed() {
         }
     });
     let files: Arc<dyn Files> = Arc::new(files);
-    backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
-    let restored = restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {})
-        .expect("is restored");
+    take(&files, 5).expect("is taken");
+    let restored = restore_into(&files, "/restored", 1).expect("is restored");
     assert!(restored.records >= before as u64, "{} of {before} records", restored.records);
 }
 
 #[test]
 fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
     let (disk, _) = small();
-    backup(&copied(&disk), Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
+    take(&copied(&disk), 5).expect("is taken");
     let plan = |disk: &SimFiles, directory: &str| {
         let planned = Repair::plan(&copied(disk), Path::new(directory), &mut |_| Ok(()), &mut |_| {});
         planned.map(drop).expect_err("refused").to_string()
     };
     let before = disk.paths();
     assert!(plan(&disk, "/backup").contains("this is a backup"), "{}", plan(&disk, "/backup"));
-    let checked = check(&copied(&disk), Path::new("/backup")).expect_err("no log").to_string();
+    let checked = check(&copied(&disk), Path::new(BACKUP)).expect_err("no log").to_string();
     assert!(checked.contains("this is a backup"), "{checked}");
     assert_eq!(disk.paths(), before, "nothing is left there");
     for at in [20, 50] {
         let cut = disk.crash(Unsynced::Lost);
         cut.crash_at(cut.operations() + at);
-        restore(&copied(&cut), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {})
-            .expect_err("is interrupted");
+        restore_into(&copied(&cut), "/restored", 1).expect_err("is interrupted");
         let cut = cut.crash(Unsynced::Kept);
         assert!(plan(&cut, "/restored").contains("`rheos restore` again"), "{}", plan(&cut, "/restored"));
     }
@@ -228,30 +233,28 @@ fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
 fn two_backups_into_one_place_do_not_mix() {
     let (disk, expected) = small();
     let files = copied(&disk);
-    let take = || backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {});
-    take().expect("is taken");
+    take(&files, 5).expect("is taken");
     let other = files.lock(Path::new("/backup/LOCK")).expect("works").expect("nobody has it any more");
-    let refused = take().expect_err("refused").to_string();
+    let refused = take(&files, 5).expect_err("refused").to_string();
     assert!(refused.contains("another backup into /backup is under way"), "{refused}");
-    restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {}).expect("is whole");
+    restore_into(&files, "/restored", 1).expect("is whole");
     assert_eq!(records(&disk, "/restored").expect("opens"), expected);
     drop(other);
-    take().expect("is taken");
+    take(&files, 5).expect("is taken");
 }
 
 #[test]
 fn every_damaged_byte_of_a_backup_is_found() {
     let (disk, _) = small();
-    backup(&copied(&disk), Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
-    let paths: Vec<PathBuf> = disk.paths().into_iter().filter(|path| path.starts_with("/backup")).collect();
+    take(&copied(&disk), 5).expect("is taken");
+    let paths: Vec<PathBuf> = disk.paths().into_iter().filter(|path| path.starts_with(BACKUP)).collect();
     let mut tried = 0;
     for path in &paths {
         let length = disk.contents(path).expect("there").len() as u64;
         for offset in (0..length).step_by(1 + length as usize / 12) {
             let disk = disk.crash(Unsynced::Lost);
             disk.flip(path, offset, 0x20);
-            let restored =
-                restore(&copied(&disk), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {});
+            let restored = restore_into(&copied(&disk), "/restored", 1);
             let name = path.file_name().expect("a name").to_string_lossy().into_owned();
             match restored {
                 Err(BackupError::Damaged { file, .. }) => assert!(file.ends_with(&name), "{file}, not {name}"),
@@ -268,8 +271,7 @@ fn every_damaged_byte_of_a_backup_is_found() {
         }
         let disk = disk.crash(Unsynced::Lost);
         disk.remove(path).expect("removes");
-        let restored =
-            restore(&copied(&disk), Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {});
+        let restored = restore_into(&copied(&disk), "/restored", 1);
         assert!(restored.is_err(), "{} is missing", path.display());
     }
     assert!(tried > 60, "{tried}");
@@ -280,8 +282,8 @@ fn a_power_cut_in_a_backup_or_a_restore_leaves_nothing_that_passes_for_whole() {
     let (disk, expected) = small();
     let act = |disk: &SimFiles| -> Result<(), BackupError> {
         let files = copied(disk);
-        backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {})?;
-        restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(1), &mut |_| {}).map(drop)
+        take(&files, 5)?;
+        restore_into(&files, "/restored", 1).map(drop)
     };
     let uncut = disk.crash(Unsynced::Lost);
     let before = uncut.operations();
@@ -302,9 +304,8 @@ fn a_power_cut_in_a_backup_or_a_restore_leaves_nothing_that_passes_for_whole() {
                 early += u64::from(records == [0, 0, 0]);
                 assert!(records == expected || records == [0, 0, 0], "{context}: {records:?}");
             }
-            backup(&files, Path::new(DIRECTORY), Path::new("/backup"), &[], 6, &mut |_| {})
-                .unwrap_or_else(|error| panic!("{context}: {error}"));
-            match restore(&files, Path::new("/backup"), Path::new("/restored"), &Seeded::new(2), &mut |_| {}) {
+            take(&files, 6).unwrap_or_else(|error| panic!("{context}: {error}"));
+            match restore_into(&files, "/restored", 2) {
                 Ok(_) => {}
                 Err(BackupError::Refused(_)) => {}
                 Err(error) => panic!("{context}: {error}"),

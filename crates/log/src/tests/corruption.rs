@@ -87,8 +87,7 @@ fn log_with_segments() -> (SimFiles, Model, PathBuf) {
         rig.housekeeper.step().expect("keeps house");
     }
     let files = rig.files.crash(Unsynced::Lost);
-    let mut segments: Vec<_> =
-        files.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "segment")).collect();
+    let mut segments = files.paths_of("segment");
     segments.sort();
     (files, model, segments.swap_remove(0))
 }
@@ -150,7 +149,7 @@ fn edit_manifest(files: &SimFiles, old: &str, new: &str) {
 
 /// Finds the newest file whose name ends so.
 fn newest(files: &SimFiles, end: &str) -> PathBuf {
-    files.paths().into_iter().filter(|path| path.extension().is_some_and(|found| found == end)).max().expect("one")
+    files.paths_of(end).into_iter().max().expect("one")
 }
 
 /// A kind of file, and what makes one of a newer format of it.
@@ -194,18 +193,15 @@ fn a_newer_format_of_anything_is_refused_with_advice_and_left_alone() {
 fn a_log_of_which_only_segments_are_left_is_not_taken_for_an_empty_one() {
     let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
     let shards = rig.open_shards(2);
-    let extension = |path: &PathBuf, end: &str| path.extension().is_some_and(|found| found == end);
-    let count = |rig: &Rig, end: &str| rig.files.paths().iter().filter(|path| extension(path, end)).count();
-    while count(&rig, "snapshot") == 0 {
+    while rig.files.paths_of("snapshot").is_empty() {
         rig.append(&mut model, &shards, 2, 3000).expect("appends");
         rig.housekeeper.step().expect("keeps house");
     }
-    assert_eq!(count(&rig, "snapshot"), 1, "the log goes back to its beginning");
-    let segments = count(&rig, "segment");
+    assert_eq!(rig.files.paths_of("snapshot").len(), 1, "the log goes back to its beginning");
     let files = rig.files.crash(Unsynced::Kept);
-    for path in files.paths() {
-        let keep = if extension(&path, "snapshot") { 0 } else { 4096 };
-        if extension(&path, "snapshot") || extension(&path, "log") {
+    let segments = files.paths_of("segment");
+    for (end, keep) in [("snapshot", 0), ("log", 4096)] {
+        for path in files.paths_of(end) {
             let mut contents = files.contents(&path).expect("there");
             contents[keep..].fill(0);
             files.replace(&path, contents);
@@ -213,7 +209,7 @@ fn a_log_of_which_only_segments_are_left_is_not_taken_for_an_empty_one() {
     }
     let error = opened(&files).map(drop).expect_err("refused").to_string();
     assert!(error.contains("the segments have batch"), "{error}");
-    assert_eq!(files.paths().iter().filter(|path| extension(path, "segment")).count(), segments);
+    assert_eq!(files.paths_of("segment"), segments);
 }
 
 #[test]

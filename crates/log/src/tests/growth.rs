@@ -9,21 +9,22 @@ use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::Disk;
 use crate::state::State;
-use crate::{Change, Key, RecordFlags, RunBuilder, Transaction, check};
+use crate::{Change, Key, Opened, RecordFlags, RunBuilder, Transaction, check};
 use rheos_types::ShardKey;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-fn segment_paths(rig: &Rig) -> Vec<PathBuf> {
-    rig.files.paths().into_iter().filter(|path| path.extension().is_some_and(|end| end == "segment")).collect()
-}
-
 fn segments(rig: &Rig) -> usize {
-    segment_paths(rig).len()
+    rig.files.paths_of("segment").len()
 }
 
 fn segment_bytes(rig: &Rig) -> usize {
-    segment_paths(rig).iter().map(|path| rig.files.contents(path).map_or(0, |contents| contents.len())).sum()
+    rig.files
+        .paths_of("segment")
+        .iter()
+        .filter_map(|path| rig.files.contents(path))
+        .map(|contents| contents.len())
+        .sum()
 }
 
 /// Appends a few small records to every shard, again and again, with the housekeeper doing all there is to do each time.
@@ -148,7 +149,7 @@ fn a_damaged_segment_is_not_merged_and_the_rest_goes_on() {
     let shards = rig.open_shards(4);
     let mut model = Model::new();
     trickle(&mut rig, &mut model, &shards, 40);
-    let path = segment_paths(&rig).swap_remove(0);
+    let path = rig.files.paths_of("segment").swap_remove(0);
     let mut contents = rig.files.contents(&path).expect("readable");
     contents[200] ^= 1;
     rig.files.replace(&path, contents);
@@ -205,15 +206,16 @@ fn a_file_with_old_records_is_sealed_though_nothing_is_written_any_more() {
     rig.power_cut(Unsynced::Lost).expect("opens");
 }
 
+fn start(files: &Watched, clock: &Arc<ManualClock>) -> Opened {
+    let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
+    crate::open(Arc::new(disk), clock.clone(), options()).expect("opens")
+}
+
 #[test]
 fn a_long_shard_is_read_and_opened_with_few_bytes_and_few_open_files() {
     let files = Watched::new(&SimFiles::new());
     let clock = Arc::new(ManualClock::default());
-    let start = |files: &Watched| {
-        let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
-        crate::open(Arc::new(disk), clock.clone(), options()).expect("opens")
-    };
-    let mut opened = start(&files);
+    let mut opened = start(&files, &clock);
     let shard = opened.log.new_shard_keys(1).next().expect("a key");
     let change = Change::OpenShard { shard, class: 24 };
     let commit = opened.log.commit(vec![Transaction { changes: vec![change], ..Transaction::default() }]);
@@ -242,7 +244,7 @@ fn a_long_shard_is_read_and_opened_with_few_bytes_and_few_open_files() {
         }
         drop(opened);
         let before = files.read_bytes();
-        opened = start(&files);
+        opened = start(&files, &clock);
         costs.push(files.read_bytes() - before);
     }
     let grown = costs[3].saturating_sub(costs[0]);
@@ -257,18 +259,17 @@ fn a_segment_of_which_nothing_is_left_costs_a_start_few_reads() {
         rig.append(&mut model, &shards, 3, 10_000).expect("appends");
         rig.housekeeper.step().expect("keeps house");
     }
-    let path = segment_paths(&rig).swap_remove(0);
+    let path = rig.files.paths_of("segment").swap_remove(0);
     let length = rig.files.contents(&path).expect("readable").len();
-    let start = |files: &SimFiles| {
+    let reads_of_start = |files: &SimFiles| {
         let files = Watched::new(files);
-        let disk = Disk::open(Arc::new(files.clone()), Path::new(DIRECTORY), SMALL, &Seeded::new(7)).expect("opens");
-        crate::open(Arc::new(disk), Arc::new(ManualClock::default()), options()).expect("opens");
+        drop(start(&files, &Arc::default()));
         files.reads()
     };
-    let whole = start(&rig.files.crash(Unsynced::Kept));
+    let whole = reads_of_start(&rig.files.crash(Unsynced::Kept));
     let damaged = rig.files.crash(Unsynced::Kept);
     damaged.replace(&path, vec![0; length]);
-    let reads = start(&damaged);
+    let reads = reads_of_start(&damaged);
     assert!(reads <= whole + 2, "{reads} reads, {whole} while it was whole, for {length} bytes");
 }
 

@@ -114,7 +114,7 @@ fn make(directory: &Path) -> Truth {
 /// Where the last batch begins: the one with the highest number.
 fn end_of_log(files: &SimFiles) -> (PathBuf, u64) {
     let mut end = (0, PathBuf::new(), 0);
-    for path in files.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "log")) {
+    for path in files.paths_of("log") {
         let contents = files.contents(&path).expect("there");
         for (page, bytes) in contents.chunks_exact(4096).enumerate() {
             if let crate::HeaderAt::Valid(header) = crate::Header::decode(bytes)
@@ -161,8 +161,7 @@ struct Wound {
 
 fn wound(sim: &SimFiles, dice: &Seeded) -> (String, Vec<Wound>) {
     let paths: Vec<PathBuf> = sim.paths().into_iter().filter(|path| !path.ends_with("LOCK")).collect();
-    let logs: Vec<PathBuf> =
-        paths.iter().filter(|path| path.extension().is_some_and(|e| e == "log")).cloned().collect();
+    let logs = sim.paths_of("log");
     let pick = |dice: &Seeded| {
         // Log files are few and the most delicate.
         let among = if dice.below(2) == 0 { &logs } else { &paths };
@@ -402,13 +401,11 @@ fn a_repair_survives_a_power_cut_at_any_operation() {
     let whole = load(home.path());
     let directory = Path::new(DIRECTORY);
     // A batch in the middle of the log, a segment and the manifest: everything is written anew.
-    let mut logs: Vec<_> =
-        whole.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "log")).collect();
+    let mut logs = whole.paths_of("log");
     logs.sort();
     let before_last = logs.iter().rev().find(|path| **path < truth.end.0).expect("several");
     whole.flip(before_last, 4 * 4096 + 300, 1);
-    let segments = whole.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "segment"));
-    let segment = segments.max().expect("one");
+    let segment = whole.paths_of("segment").into_iter().max().expect("one");
     whole.flip(&segment, whole.contents(&segment).expect("there").len() as u64 / 2, 1);
     whole.flip(&directory.join("MANIFEST"), 30, 1);
     let repair = |sim: &SimFiles| {

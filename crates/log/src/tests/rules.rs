@@ -29,7 +29,7 @@ fn rule_2_a_listed_file_that_is_missing_is_refused() {
     rig.open_shards(1);
     let files = rig.files.crash(Unsynced::Lost);
     drop(rig);
-    let path = files.paths().into_iter().find(|path| path.extension().is_some_and(|e| e == "log")).expect("a log file");
+    let path = files.paths_of("log").swap_remove(0);
     crate::files::Files::remove(&files, &path).expect("removes");
     let error = Rig::open(&files, &Arc::default()).map(drop).expect_err("refused").to_string();
     assert!(error.contains(&path.display().to_string()) && error.contains("missing"), "{error}");
@@ -41,7 +41,7 @@ fn rule_4_log_files_are_recycled_only_when_segments_and_snapshots_cover_them() {
     let mut rig = Rig::new(&SimFiles::new());
     let shards = rig.open_shards(3);
     fill(&mut rig, &mut model, &shards, 100);
-    let log_files = rig.files.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "log")).count();
+    let log_files = rig.files.paths_of("log").len();
     assert!(log_files <= 6, "files are recycled: {log_files}");
     for unsynced in [Unsynced::Lost, Unsynced::Kept] {
         rig = rig.power_cut(unsynced).expect("opens");
@@ -60,8 +60,7 @@ fn rule_4_an_unreadable_snapshot_leaves_the_one_before_and_the_log_since() {
     }
     let files = rig.files.crash(Unsynced::Kept);
     drop(rig);
-    let mut snapshots: Vec<_> =
-        files.paths().into_iter().filter(|path| path.extension().is_some_and(|e| e == "snapshot")).collect();
+    let mut snapshots = files.paths_of("snapshot");
     snapshots.sort();
     assert_eq!(snapshots.len(), 2, "two are kept");
     files.flip(&snapshots[1], 100, 1);
@@ -128,7 +127,7 @@ fn rule_7_trickling_shards_share_files() {
         rig.append(&mut model, &shards, 1, 20).expect("appends");
         rig.housekeeper.step().expect("keeps house");
     }
-    let segments = rig.files.paths().iter().filter(|path| path.extension().is_some_and(|e| e == "segment")).count();
+    let segments = rig.files.paths_of("segment").len();
     assert!((1..=10).contains(&segments), "{segments} files for 300 shards");
     let rig = rig.power_cut(Unsynced::Lost).expect("opens");
     rig.check(&mut model);
@@ -234,7 +233,7 @@ fn rule_11_dropped_shards_free_their_files_and_new_ones_inherit_nothing() {
     let mut rig = Rig::new(&SimFiles::new());
     let shards = rig.open_shards(2);
     fill(&mut rig, &mut model, &shards, 60);
-    let used = |rig: &Rig| rig.files.paths().iter().filter(|p| p.extension().is_some_and(|e| e == "segment")).count();
+    let used = |rig: &Rig| rig.files.paths_of("segment").len();
     assert!(used(&rig) > 0);
     rig.commit(shards.iter().map(|shard| Change::DropShard { shard: *shard }).collect()).expect("drops");
     assert!(rig.log.shard(shards[0]).is_none(), "unreadable at once");

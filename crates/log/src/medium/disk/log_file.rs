@@ -66,7 +66,7 @@ pub(crate) fn open(
     let corrupt = |what: &str| OpenError::Corrupt { file: name.clone(), offset: 0, what: what.to_owned() };
     let (format, of_log, of_file) = decode(&page).ok_or_else(|| corrupt("its first page is not one of a log file"))?;
     if format != FORMAT {
-        return Err(OpenError::Newer { file: name.clone(), format: u32::from(format), features: 0 });
+        return Err(OpenError::newer(&name, format, 0));
     }
     if of_log != log_id {
         return Err(corrupt("it belongs to another log"));

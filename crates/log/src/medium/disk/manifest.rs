@@ -87,7 +87,7 @@ impl Manifest {
             lines.next().and_then(|line| line.strip_prefix(MAGIC)).and_then(|rest| rest.trim_end().parse().ok());
         match format {
             Some(FORMAT) => {}
-            Some(format) => return Err(OpenError::Newer { file: name.clone(), format, features: 0 }),
+            Some(format) => return Err(OpenError::newer(&name, format, 0)),
             None => return Err(corrupt("it does not begin with `rheos-manifest` and a format")),
         }
         let (Some(own), Some(root), Some(crc), None) = (lines.next(), lines.next(), lines.next(), lines.next()) else {

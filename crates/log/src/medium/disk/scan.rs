@@ -89,7 +89,7 @@ pub(super) fn scan(
                 }
                 Found::Newer { format, features } => {
                     let file = scanner.files[index].0.clone();
-                    return Err(OpenError::Newer { file, format: u32::from(format), features });
+                    return Err(OpenError::newer(file, format, features));
                 }
                 Found::Broken => break true,
                 Found::Nothing => break false,
