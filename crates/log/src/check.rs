@@ -107,12 +107,18 @@ pub fn check_with(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, OpenError> {
     let _lock = lock(files, directory)?;
-    check_locked(files, directory, progress)
+    let mut report = check_locked(files, directory, progress)?;
+    if unfinished::read(&**files, directory)?.is_some() {
+        let what = "a `rheos log repair` was interrupted: run it again, it finishes";
+        report.findings.insert(0, Finding::of(unfinished::NAME, what));
+    }
+    Ok(report)
 }
 
-/// Keeps every other process out of a directory that is there, and no backup.
+/// Keeps every other process out of a directory that is there, and neither a backup nor a part of what a restore makes of one:
+/// what is missing of that is in the backup.
 pub(crate) fn lock(files: &Arc<dyn Files>, directory: &Path) -> Result<Box<dyn Send + Sync>, OpenError> {
-    unfinished::refuse(&**files, directory, |_| false)?;
+    unfinished::refuse(&**files, directory, |what| what.starts_with(unfinished::RESTORE))?;
     // Without a manifest, and without anything that a log has only with one, there is nothing to look into, and no lock file is
     // left behind.
     if files.open_read(&directory.join(manifest::NAME)).is_err()
@@ -129,14 +135,6 @@ pub(crate) fn check_locked(
     progress: &mut dyn FnMut(Progress),
 ) -> Result<CheckReport, OpenError> {
     let mut report = CheckReport::default();
-    if let Some(begun) = unfinished::read(&**files, directory).map_err(|source| OpenError::Io {
-        what: "cannot read",
-        file: directory.join("UNFINISHED").display().to_string(),
-        source,
-    })? {
-        let what = format!("a `{}` was interrupted: run it again, it finishes", unfinished::command(&begun));
-        report.findings.push(Finding::of("UNFINISHED", what));
-    }
     let mut survey = Survey::take(files, directory, progress)?;
     let opening = opening(files, directory)?;
     let mut plan = Plan::make(&mut survey, files, directory, &mut |_| Ok(()));

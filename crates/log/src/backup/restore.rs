@@ -2,7 +2,7 @@
 
 use super::{BackupError, Contents, CopiedFile, copy, failed};
 use crate::batch::{BatchBuilder, HEADER, Header, HeaderAt, ParsedBatch, Place};
-use crate::check::{Progress, check_locked};
+use crate::check::{Finding, Progress, check_locked};
 use crate::engine::root::{Root, SnapshotRef};
 use crate::files::{File, Files, read_exact_at};
 use crate::medium::disk::log_file::{self, FIRST_BATCH};
@@ -105,11 +105,9 @@ pub fn restore(
     let manifest = Manifest { log_id, generation, next_file_id, log_files: last, root };
     manifest.store(&**files, target).map_err(failed("write MANIFEST"))?;
     let report = check_locked(files, target, progress)?;
-    let findings: Vec<_> = report.findings.into_iter().filter(|finding| finding.file != "UNFINISHED").collect();
     // A damaged segment was damaged before; anything else cannot be.
-    if let Some(finding) =
-        findings.iter().find(|finding| !finding.file.ends_with(".segment") && finding.file != "the shards")
-    {
+    let was_before = |finding: &&Finding| finding.file.ends_with(".segment") || finding.file == "the shards";
+    if let Some(finding) = report.findings.iter().find(|finding| !was_before(finding)) {
         return Err(BackupError::Damaged { file: finding.file.clone(), what: finding.what.clone() });
     }
     unfinished::end(&**files, target).map_err(failed("remove UNFINISHED"))?;
@@ -121,7 +119,7 @@ pub fn restore(
         records: report.records,
         shards: report.shards,
         extras,
-        findings,
+        findings: report.findings,
     })
 }
 
@@ -141,7 +139,7 @@ fn with_two_snapshots(files: &dyn Files, target: &Path, mut root: Root) -> io::R
 /// Says that a restore has begun in `target`: whether one had before.
 fn begin(files: &dyn Files, target: &Path) -> Result<bool, BackupError> {
     files.create_dir(target).map_err(failed(format!("create {}", target.display())))?;
-    let begun = unfinished::read(files, target).map_err(failed("read UNFINISHED"))?;
+    let begun = unfinished::read(files, target)?;
     let names = files.list(target).map_err(failed(format!("list {}", target.display())))?;
     if begun.is_some_and(|what| what.starts_with(unfinished::RESTORE)) {
         return Ok(true);

@@ -53,13 +53,8 @@ pub fn backup(
     now_ms: u64,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Backup, BackupError> {
+    unfinished::refuse(&**files, source, |_| true)?;
     let began = load_manifest(files, source)?;
-    if let Some(what) = unfinished::read(&**files, source).map_err(failed("read UNFINISHED"))? {
-        return Err(BackupError::Refused(format!(
-            "{} holds an unfinished `{what}`: finish that first",
-            source.display()
-        )));
-    }
     let _lock = claim(&**files, target)?;
     let earlier = prepare(&**files, target, &began)?;
     let log_id = began.log_id;

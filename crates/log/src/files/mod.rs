@@ -11,11 +11,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+/// What some file systems keep in their topmost directory: a new disk that has it counts as empty.
+const LOST_AND_FOUND: &str = "lost+found";
+
 /// A file system. Errors are the operating system's.
 pub trait Files: Send + Sync + 'static {
     /// Creates a directory and its missing parents, for the owner alone and durably; an existing one is fine.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// The names of the files in a directory, in no order.
+    /// The names of what is in a directory, in no order, but for [`LOST_AND_FOUND`].
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// Opens an existing file for reading and writing.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;

@@ -1,7 +1,7 @@
 //! The operating system's files.
 #![expect(clippy::disallowed_methods, reason = "this is the implementation of Files")]
 
-use super::{File, Files};
+use super::{File, Files, LOST_AND_FOUND};
 use rustix::fs::{Advice, FallocateFlags, FlockOperation};
 use std::fs;
 use std::io;
@@ -34,6 +34,7 @@ impl Files for SystemFiles {
                     io::Error::new(io::ErrorKind::InvalidData, format!("file name {name:?} is not UTF-8"))
                 })
             })
+            .filter(|name| !name.as_ref().is_ok_and(|name| name == LOST_AND_FOUND))
             .collect()
     }
 

@@ -49,7 +49,7 @@ pub(super) fn apply(
     aside: &str,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<Repaired, RepairError> {
-    let begun = unfinished::read(&**files, directory).map_err(failed("read UNFINISHED"))?;
+    let begun = unfinished::read(&**files, directory)?;
     let aside = match begun.as_deref().and_then(|text| text.strip_prefix(unfinished::REPAIR)) {
         Some(before) if is_plain_name(before) => before.to_owned(),
         _ => aside.to_owned(),
@@ -68,8 +68,7 @@ pub(super) fn apply(
     }
     let moved = move_aside(files, directory, &aside).map_err(failed(format!("move old files to {aside}")))?;
     let report = check_locked(files, directory, progress)?;
-    let left = report.findings.iter().find(|finding| finding.file != "UNFINISHED");
-    if let Some(finding) = left {
+    if let Some(finding) = report.findings.first() {
         return Err(RepairError::Unsound { problem: format!("{}: {}", finding.file, finding.what) });
     }
     unfinished::end(&**files, directory).map_err(failed("remove UNFINISHED"))?;

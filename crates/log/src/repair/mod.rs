@@ -24,7 +24,6 @@ pub(crate) use survey::Survey;
 
 use crate::check::{Progress, lock, opening};
 use crate::files::Files;
-use crate::medium::OpenError;
 use crate::medium::disk::unfinished;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,8 +53,6 @@ impl Repair {
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Self, RepairError> {
         let lock = lock(files, directory)?;
-        // What is missing of it is in its backup.
-        unfinished::refuse(&**files, directory, |what| what.starts_with(unfinished::RESTORE))?;
         let mut survey = Survey::take(files, directory, progress)?;
         let mut plan = Plan::make(&mut survey, files, directory, consistent);
         if let Err(finding) = opening(files, directory)? {
@@ -78,12 +75,7 @@ impl Repair {
     /// # Errors
     /// The operating system's.
     pub fn is_needed(&self) -> Result<bool, RepairError> {
-        let unfinished = unfinished::read(&*self.files, &self.directory).map_err(|source| OpenError::Io {
-            what: "cannot read",
-            file: "UNFINISHED".to_owned(),
-            source,
-        })?;
-        Ok(unfinished.is_some() || !self.plan.findings().is_empty())
+        Ok(unfinished::read(&*self.files, &self.directory)?.is_some() || !self.plan.findings().is_empty())
     }
 
     /// Repairs. The old bytes of every file that counts no more are in `aside` then, below the data directory; an

@@ -72,6 +72,9 @@ fn backups_under_load_have_all_that_was_acknowledged_before_they_began() {
     let home = tempfile::tempdir().expect("a directory");
     let (data, target) = (home.path().join("data"), home.path().join("backup"));
     let files: Arc<dyn Files> = Arc::new(SystemFiles);
+    // What a disk of one's own has is in nobody's way.
+    let own_disk = |path: &Path| std::fs::create_dir_all(path.join("lost+found")).expect("is made");
+    [data.clone(), data.join("log"), data.join("objects")].iter().for_each(|path| own_disk(path));
     let opened = open_directory(&files, &data).expect("opens");
     let log = opened.start(&SystemThreads, 1, |fatal| panic!("{fatal}")).expect("starts");
     let acknowledged: Vec<Vec<AtomicU64>> =
@@ -94,6 +97,7 @@ fn backups_under_load_have_all_that_was_acknowledged_before_they_began() {
             reused += taken.reused_bytes;
             copied += taken.copied_bytes;
             let restored = home.path().join(format!("restored-{backups}"));
+            own_disk(&restored);
             restore(&files, &target, &restored, &Seeded::new(backups as u64), &mut |_| {}).expect("is restored");
             hold(&files, &restored, &before);
             std::fs::remove_dir_all(&restored).expect("is removed");
@@ -220,12 +224,24 @@ fn a_backup_and_an_unfinished_restore_are_no_logs_to_be_repaired() {
     let checked = check(&copied(&disk), Path::new(BACKUP)).expect_err("no log").to_string();
     assert!(checked.contains("this is a backup"), "{checked}");
     assert_eq!(disk.paths(), before, "nothing is left there");
-    for at in [20, 50] {
+    let refused =
+        backup(&copied(&disk), Path::new(BACKUP), Path::new("/other"), &[], 5, &mut |_| {}).expect_err("no log");
+    assert!(refused.to_string().contains("this is a backup"), "{refused}");
+    // Before there is a log file, and later.
+    for at in [8, 20, 50] {
         let cut = disk.crash(Unsynced::Lost);
         cut.crash_at(cut.operations() + at);
         restore_into(&copied(&cut), "/restored", 1).expect_err("is interrupted");
-        let cut = cut.crash(Unsynced::Kept);
-        assert!(plan(&cut, "/restored").contains("`rheos restore` again"), "{}", plan(&cut, "/restored"));
+        let (cut, restored) = (cut.crash(Unsynced::Kept), Path::new("/restored"));
+        let refusals = [
+            plan(&cut, "/restored"),
+            check(&copied(&cut), restored).expect_err("refused").to_string(),
+            backup(&copied(&cut), restored, Path::new("/other"), &[], 5, &mut |_| {}).expect_err("refused").to_string(),
+            open_directory(&copied(&cut), restored).map(drop).expect_err("refused").to_string(),
+        ];
+        for refused in refusals {
+            assert!(refused.contains("run `rheos restore` again"), "after {at} operations: {refused}");
+        }
     }
 }
 

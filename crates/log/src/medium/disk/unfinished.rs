@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// The name of the file.
-const NAME: &str = "UNFINISHED";
+pub(crate) const NAME: &str = "UNFINISHED";
 /// The file in a backup that says that it is one, and whole.
 pub(crate) const BACKUP: &str = "BACKUP";
 const MAX_BYTES: u64 = 4096;
@@ -17,19 +17,17 @@ fn path(directory: &Path) -> PathBuf {
 }
 
 /// What is unfinished in `directory`: the text that [`begin`] was given.
-pub(crate) fn read(files: &dyn Files, directory: &Path) -> io::Result<Option<String>> {
-    let file = match files.open_read(&path(directory)) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let length = file.len_bytes()?.min(MAX_BYTES);
-    Ok(Some(String::from_utf8_lossy(&read_exact_at(&*file, 0, length as usize)?).into_owned()))
-}
-
-/// What finishes it.
-pub(crate) fn command(what: &str) -> &'static str {
-    if what.starts_with(RESTORE) { "rheos restore" } else { "rheos log repair" }
+pub(crate) fn read(files: &dyn Files, directory: &Path) -> Result<Option<String>, OpenError> {
+    let path = path(directory);
+    let bytes = files.open_read(&path).and_then(|file| {
+        let length = file.len_bytes()?.min(MAX_BYTES);
+        read_exact_at(&*file, 0, length as usize)
+    });
+    match bytes {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(OpenError::Io { what: "cannot read", file: path.display().to_string(), source }),
+    }
 }
 
 /// Says that `what` has begun, durably, and never in part: a power cut leaves all of it or nothing.
@@ -49,19 +47,20 @@ pub(crate) fn refuse(
     directory: &Path,
     is_in_the_way: impl FnOnce(&String) -> bool,
 ) -> Result<(), OpenError> {
-    let file = path(directory).display().to_string();
-    let io_error = |source| OpenError::Io { what: "cannot read", file: file.clone(), source };
-    if let Some(what) = read(files, directory).map_err(io_error)?.filter(is_in_the_way) {
-        let command = command(&what);
-        let what = format!("a {command} of this directory was interrupted: run `{command}` again, it finishes");
-        return Err(OpenError::Unfinished { file, what });
+    if let Some(what) = read(files, directory)?.filter(is_in_the_way) {
+        let command = if what.starts_with(RESTORE) { "rheos restore" } else { "rheos log repair" };
+        let what =
+            format!("a {command} of this directory has not finished: unless it still runs, run `{command}` again");
+        return Err(OpenError::Unfinished { file: path(directory).display().to_string(), what });
     }
-    match files.open_read(&directory.join(BACKUP)) {
+    let backup = directory.join(BACKUP);
+    let file = backup.display().to_string();
+    match files.open_read(&backup) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(io_error(error)),
+        Err(source) => Err(OpenError::Io { what: "cannot read", file, source }),
         Ok(_) => {
             let what = "this is a backup, which is not opened: `rheos restore` makes a data directory of it".to_owned();
-            Err(OpenError::Unfinished { file: directory.join(BACKUP).display().to_string(), what })
+            Err(OpenError::Unfinished { file, what })
         }
     }
 }
