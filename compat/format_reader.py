@@ -275,6 +275,8 @@ class Decoder:
         head = Bytes(data[:64], where)
         head.is_(b"RHEOSSEG")
         require(head.number(2) == 1, f"{where}: format")
+        head.zeros(6)
+        tag = head.number(8)
         head.zeros_to(60)
         head.crc_of(data[:60])
         end = len(data) - 64
@@ -282,11 +284,13 @@ class Decoder:
         trailer.is_(b"RHEOSSEG")
         index_at, run_count = trailer.number(8), trailer.number(8)
         trailer.crc_of(data[index_at:end])
+        trailer.zeros(4)
+        require(trailer.number(8) == tag, f"{where}: the trailer is of another segment")
         trailer.zeros_to(60)
         trailer.crc_of(trailer.data[:60])
         directory_at = end - 80 * run_count
         require(64 <= index_at <= directory_at and index_at % 8 == 0, f"{where}: index at {index_at}")
-        blocks = self.segment_blocks(Bytes(data[:index_at], where))
+        blocks = self.segment_blocks(Bytes(data[:index_at], where), tag)
         directory, expected_index, runs = Bytes(data[directory_at:end], where), index_at, self.runs(blocks)
         require(len(runs) == run_count, f"{where}: {len(runs)} runs, and {run_count} in the directory")
         for run in runs:
@@ -318,17 +322,17 @@ class Decoder:
                 runs.append([(at, block)])
         return runs
 
-    def segment_blocks(self, rest):
+    def segment_blocks(self, rest, tag):
         rest.take(64)
         blocks = []
         while rest.at < len(rest.data):
             at = rest.at
             head = Bytes(rest.take(64), f"{rest.where} at {at}")
             head.is_(b"RBLK")
-            head.zeros(4)
+            lower = head.number(4)
             entry = self.entry(Bytes(head.take(40), head.where))
             time_ms = head.number(8)
-            head.zeros(4)
+            require(head.number(4) << 32 | lower == tag, f"{head.where}: a block of another segment")
             head.crc_of(head.data[:60])
             blocks.append((at, self.block(entry, rest.take(entry.bytes), time_ms, head.where)))
             rest.zeros(-rest.at % 8)

@@ -5,7 +5,8 @@
 //! ```
 //! Every block vouches for itself, so that damage makes only its own range unreadable. The directory says where each
 //! shard's run lies; the index has an entry at least every 64 KiB of a run, so that a read touches little besides what it
-//! returns. A damaged directory is rebuilt from the blocks.
+//! returns. A damaged directory is rebuilt from the blocks. Head, blocks and trailer carry the segment's *tag*, which no
+//! producer can know: so bytes of a record never pass for a block or a directory, wherever a file is cut or looked through.
 
 use crate::batch::{ALIGN, BlockEntry};
 use crate::codec::Reader;
@@ -13,6 +14,7 @@ use crate::medium::Objects;
 use crate::record::Block;
 use bytes::Bytes;
 use rheos_types::ShardKey;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::sync::Arc;
 
@@ -92,8 +94,33 @@ pub(crate) enum OpenedSegment {
     Newer { format: u16 },
 }
 
+/// What the head of a segment says.
+struct Head {
+    format: u16,
+    tag: u64,
+}
+
+/// What the end of a segment says.
+struct Trailer {
+    /// Where index and directory begin, and their bytes.
+    start: u64,
+    length: u64,
+    runs: u64,
+    footer_crc: u32,
+    tag: u64,
+}
+
+/// The tag of a segment that is to be written, from what only this log knows and the name that only this segment has.
+/// Never 0, which is that of segments from before there were tags. Readers compare it; nobody computes it again.
+pub(crate) fn tag(log_id: u128, name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (log_id, name).hash(&mut hasher);
+    hasher.finish() | 1
+}
+
 /// A block's header in a segment.
 struct BlockHeader {
+    tag: u64,
     entry: BlockEntry,
     time_ms: u64,
 }
@@ -101,11 +128,12 @@ struct BlockHeader {
 impl BlockHeader {
     fn encode(&self, into: &mut Vec<u8>) {
         let start = into.len();
+        let [low, high] = [self.tag as u32, (self.tag >> 32) as u32];
         into.extend_from_slice(&BLOCK_MAGIC.to_le_bytes());
-        into.extend_from_slice(&[0; 4]);
+        into.extend_from_slice(&low.to_le_bytes());
         self.entry.encode(into);
         into.extend_from_slice(&self.time_ms.to_le_bytes());
-        into.resize(start + BLOCK_HEADER - 4, 0);
+        into.extend_from_slice(&high.to_le_bytes());
         let crc = crc32c::crc32c(&into[start..]);
         into.extend_from_slice(&crc.to_le_bytes());
     }
@@ -116,8 +144,9 @@ impl BlockHeader {
         if reader.u32()? != BLOCK_MAGIC || crc32c::crc32c(body).to_le_bytes() != crc {
             return None;
         }
-        reader.u32()?;
-        let header = Self { entry: BlockEntry::decode(&mut reader)?, time_ms: reader.u64()? };
+        let low = reader.u32()?;
+        let (entry, time_ms) = (BlockEntry::decode(&mut reader)?, reader.u64()?);
+        let header = Self { tag: u64::from(low) | u64::from(reader.u32()?) << 32, entry, time_ms };
         (header.entry.bytes as usize <= MAX_BLOCK_BYTES).then_some(header)
     }
 
@@ -135,47 +164,70 @@ impl BlockHeader {
 pub(crate) fn open(objects: &dyn Objects, name: &str) -> io::Result<OpenedSegment> {
     let bytes = objects.object_len(name)?;
     let segment = Arc::new(Segment { name: name.to_owned(), bytes });
-    if let Ok(head) = objects.read_object(name, 0, HEAD)
-        && let Some(format) = decode_head(&head)
-        && format != FORMAT
-    {
-        return Ok(OpenedSegment::Newer { format });
-    }
-    Ok(OpenedSegment::Read(match read_directory(objects, &segment)? {
-        Some(runs) => Directory { runs, rebuilt: false },
-        None => Directory { runs: rebuild(objects, &segment)?, rebuilt: true },
+    let head = objects.read_object(name, 0, HEAD + BLOCK_HEADER).or_else(|_| objects.read_object(name, 0, HEAD));
+    let head = head.unwrap_or_default();
+    let trailer = read_trailer(objects, &segment)?;
+    let tag = match decode_head(&head) {
+        Some(Head { format, .. }) if format != FORMAT => return Ok(OpenedSegment::Newer { format }),
+        Some(Head { tag, .. }) => Some(tag),
+        // Where the first block is no record's bytes can be. They can be at the end of a file that was cut off.
+        None => {
+            let first = head.get(HEAD..).and_then(BlockHeader::decode).map(|header| header.tag);
+            first.or(trailer.as_ref().map(|trailer| trailer.tag))
+        }
+    };
+    let trailer = trailer.filter(|trailer| Some(trailer.tag) == tag);
+    let runs = trailer.map_or(Ok(None), |trailer| read_directory(objects, &segment, &trailer))?;
+    Ok(OpenedSegment::Read(match (runs, tag) {
+        (Some(runs), _) => Directory { runs, rebuilt: false },
+        (None, Some(tag)) => Directory { runs: rebuild(objects, &segment, tag)?, rebuilt: true },
+        // Of nothing that is found it would be sure what it is.
+        (None, None) => Directory { runs: Vec::new(), rebuilt: true },
     }))
 }
 
-fn encode_head(log: &mut Vec<u8>) {
+fn encode_head(log: &mut Vec<u8>, tag: u64) {
     log.extend_from_slice(&MAGIC.to_le_bytes());
     log.extend_from_slice(&FORMAT.to_le_bytes());
+    log.extend_from_slice(&[0; 6]);
+    log.extend_from_slice(&tag.to_le_bytes());
     log.resize(HEAD - 4, 0);
     let crc = crc32c::crc32c(log);
     log.extend_from_slice(&crc.to_le_bytes());
 }
 
-fn decode_head(bytes: &[u8]) -> Option<u16> {
-    let (body, crc) = bytes.split_at_checked(HEAD - 4)?;
+fn decode_head(bytes: &[u8]) -> Option<Head> {
+    let (body, crc) = bytes.get(..HEAD)?.split_at(HEAD - 4);
     let mut reader = Reader(body);
-    (reader.u64()? == MAGIC && crc32c::crc32c(body).to_le_bytes() == crc).then(|| reader.u16()).flatten()
+    if reader.u64()? != MAGIC || crc32c::crc32c(body).to_le_bytes() != crc {
+        return None;
+    }
+    let format = reader.u16()?;
+    reader.take(6)?;
+    Some(Head { format, tag: reader.u64()? })
+}
+
+/// The last bytes of a segment, if they are as they were written.
+fn read_trailer(objects: &dyn Objects, segment: &Segment) -> io::Result<Option<Trailer>> {
+    let Some(offset) = segment.bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
+    let trailer = objects.read_object(&segment.name, offset, TRAILER)?;
+    let (body, crc) = trailer.split_at(TRAILER - 4);
+    let decode = |mut reader: Reader<'_>| {
+        (reader.u64()? == MAGIC).then_some(())?;
+        let (start, runs, footer_crc) = (reader.u64()?, reader.u64()?, reader.u32()?);
+        reader.u32()?;
+        Some(Trailer { length: offset.checked_sub(start)?, start, runs, footer_crc, tag: reader.u64()? })
+    };
+    Ok(if crc32c::crc32c(body).to_le_bytes() == crc { decode(Reader(body)) } else { None })
 }
 
 /// The directory, or `None` if any byte of it or of the index is not as it was written.
-fn read_directory(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Option<Vec<SegmentRun>>> {
-    let Some(trailer_offset) = segment.bytes.checked_sub(TRAILER as u64) else { return Ok(None) };
-    let trailer = objects.read_object(&segment.name, trailer_offset, TRAILER)?;
-    let (body, crc) = trailer.split_at(TRAILER - 4);
-    if crc32c::crc32c(body).to_le_bytes() != crc {
-        return Ok(None);
-    }
-    let mut reader = Reader(body);
-    let (Some(MAGIC), Some(start), Some(runs), Some(footer_crc)) =
-        (reader.u64(), reader.u64(), reader.u64(), reader.u32())
-    else {
-        return Ok(None);
-    };
-    let Some(length) = trailer_offset.checked_sub(start) else { return Ok(None) };
+fn read_directory(
+    objects: &dyn Objects,
+    segment: &Arc<Segment>,
+    trailer: &Trailer,
+) -> io::Result<Option<Vec<SegmentRun>>> {
+    let Trailer { start, length, runs, footer_crc, .. } = *trailer;
     let footer = objects.read_object(&segment.name, start, length as usize)?;
     if crc32c::crc32c(&footer) != footer_crc {
         return Ok(None);
@@ -205,13 +257,14 @@ fn decode_run(reader: &mut Reader<'_>, segment: &Arc<Segment>) -> Option<Segment
 }
 
 /// Finds the blocks of a segment one by one. Where one does not verify, every later multiple of 8 is tried, so that the
-/// rest is found again.
-fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>) -> io::Result<Vec<SegmentRun>> {
+/// rest is found again: by its `tag`, as there are records in between.
+fn rebuild(objects: &dyn Objects, segment: &Arc<Segment>, tag: u64) -> io::Result<Vec<SegmentRun>> {
     let mut runs: Vec<SegmentRun> = Vec::new();
     let mut offset = HEAD as u64;
     let mut window = Window::new(objects, &segment.name, segment.bytes, COPY_WINDOW_BYTES);
     while offset + BLOCK_HEADER as u64 <= segment.bytes {
-        let Some(block) = BlockHeader::decode(&window.bytes(offset, BLOCK_HEADER)?) else {
+        let found = BlockHeader::decode(&window.bytes(offset, BLOCK_HEADER)?);
+        let Some(block) = found.filter(|block| block.tag == tag) else {
             offset += 8;
             continue;
         };

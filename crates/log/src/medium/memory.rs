@@ -81,6 +81,10 @@ impl Objects for MemoryMedium {
 }
 
 impl Medium for MemoryMedium {
+    fn log_id(&self) -> u128 {
+        0
+    }
+
     fn root(&self) -> Option<Bytes> {
         self.store.contents().root.clone()
     }

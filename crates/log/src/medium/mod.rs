@@ -51,6 +51,9 @@ pub trait Objects: Send + Sync + 'static {
 
 /// Keeps batches, objects and one root.
 pub trait Medium: Objects {
+    /// What no other log has, and nobody knows who only writes records: a random number where what is kept may rot.
+    fn log_id(&self) -> u128;
+
     /// The root as last published; `None` for a new log.
     fn root(&self) -> Option<Bytes>;
 

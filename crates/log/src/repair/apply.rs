@@ -157,7 +157,7 @@ fn write_segment(
     plan: &Plan,
     shards: &Shards,
 ) -> io::Result<()> {
-    let mut builder = SegmentBuilder::into_object(objects.create(name)?, name);
+    let mut builder = SegmentBuilder::into_object(objects.create(name)?, name, survey.log_id);
     for (shard, pieces) in shards {
         for piece in pieces {
             let mut position = piece.first;

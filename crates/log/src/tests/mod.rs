@@ -4,6 +4,7 @@ mod backup;
 mod conformance;
 mod corruption;
 mod crash;
+mod forged;
 mod full_disk;
 mod growth;
 mod housekeeping;

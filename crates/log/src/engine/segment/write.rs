@@ -2,7 +2,7 @@
 
 use super::{
     BLOCK_HEADER, BlockHeader, DIRECTORY_ENTRY, HEAD, INDEX_STEP_BYTES, IndexEntry, MAGIC, Segment, SegmentRun,
-    TRAILER, encode_head,
+    TRAILER, encode_head, tag,
 };
 use crate::batch::BlockEntry;
 use crate::medium::{Medium, ObjectWriter};
@@ -16,6 +16,7 @@ const BUFFER_BYTES: usize = 1 << 20;
 pub(crate) struct SegmentBuilder {
     object: Box<dyn ObjectWriter>,
     segment: String,
+    tag: u64,
     buffer: Vec<u8>,
     offset: u64,
     runs: Vec<(SegmentRun, Vec<IndexEntry>)>,
@@ -24,16 +25,18 @@ pub(crate) struct SegmentBuilder {
 
 impl SegmentBuilder {
     pub(crate) fn create(medium: &dyn Medium, name: &str) -> io::Result<Self> {
-        Ok(Self::into_object(medium.create_object(name)?, name))
+        Ok(Self::into_object(medium.create_object(name)?, name, medium.log_id()))
     }
 
-    /// The same, into an object that has been begun.
-    pub(crate) fn into_object(object: Box<dyn ObjectWriter>, name: &str) -> Self {
+    /// The same, into an object that has been begun, of the log with this id.
+    pub(crate) fn into_object(object: Box<dyn ObjectWriter>, name: &str, log_id: u128) -> Self {
+        let tag = tag(log_id, name);
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + BLOCK_HEADER);
-        encode_head(&mut buffer);
+        encode_head(&mut buffer, tag);
         Self {
             object,
             segment: name.to_owned(),
+            tag,
             buffer,
             offset: HEAD as u64,
             runs: Vec::new(),
@@ -43,7 +46,7 @@ impl SegmentBuilder {
 
     /// Adds a block. Its records have been verified against `entry.crc`, or come from memory.
     pub(crate) fn push(&mut self, entry: BlockEntry, time_ms: u64, records: &[u8]) -> io::Result<()> {
-        let header = BlockHeader { entry, time_ms };
+        let header = BlockHeader { tag: self.tag, entry, time_ms };
         let at = IndexEntry { position: entry.first, time_ms, offset: self.offset };
         match self.runs.last_mut() {
             // A run has no gaps: behind one, which only a repair leaves, another run begins.
@@ -121,6 +124,8 @@ impl SegmentBuilder {
             trailer.extend_from_slice(&number.to_le_bytes());
         }
         trailer.extend_from_slice(&crc32c::crc32c(&footer).to_le_bytes());
+        trailer.extend_from_slice(&[0; 4]);
+        trailer.extend_from_slice(&self.tag.to_le_bytes());
         trailer.resize(TRAILER - 4, 0);
         let crc = crc32c::crc32c(&trailer);
         trailer.extend_from_slice(&crc.to_le_bytes());

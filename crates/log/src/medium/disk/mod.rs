@@ -352,6 +352,10 @@ impl Objects for Disk {
 }
 
 impl Medium for Disk {
+    fn log_id(&self) -> u128 {
+        self.log_id
+    }
+
     fn root(&self) -> Option<Bytes> {
         locked(&self.manifest).root.clone()
     }
