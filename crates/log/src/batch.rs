@@ -220,8 +220,11 @@ pub enum HeaderAt {
     Valid(Header),
     /// Not a header, or a damaged one.
     Invalid,
-    /// A header of a newer format, or with features that this code does not know.
+    /// A header of a newer format, or with features that this code does not know; or, in another place than it says, what
+    /// a producer has put into a record.
     Newer {
+        /// Who wrote it and where: every format says so in the same bytes.
+        place: Place,
         /// The format it is written in.
         format: u16,
         /// The feature bits that are not known.
@@ -291,11 +294,11 @@ impl Header {
         }
         reader.u16()?;
         let features = reader.u32()?;
-        if format != FORMAT || features & !KNOWN_FEATURES != 0 {
-            return Some(HeaderAt::Newer { format, features: features & !KNOWN_FEATURES });
-        }
         let place =
             Place { log_id: reader.u128()?, generation: reader.u64()?, file_id: reader.u64()?, offset: reader.u64()? };
+        if format != FORMAT || features & !KNOWN_FEATURES != 0 {
+            return Some(HeaderAt::Newer { place, format, features: features & !KNOWN_FEATURES });
+        }
         let header = Self {
             place,
             features,

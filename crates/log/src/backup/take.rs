@@ -1,7 +1,7 @@
 //! Taking a backup.
 
 use super::{BackupError, Contents, CopiedFile, NAME, copy, failed};
-use crate::batch::{ALIGN, FORMAT, HEADER, Header, HeaderAt, ParsedBatch};
+use crate::batch::{ALIGN, FORMAT, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::check::{Finding, Progress};
 use crate::engine::root::{Root, SnapshotRef, load_snapshot};
 use crate::engine::segment::{self, OpenedSegment};
@@ -201,18 +201,15 @@ impl Taking<'_> {
     /// The whole batch of this log that stands there.
     fn batch_at(&self, file: &dyn File, id: u64, offset: u64) -> Result<Option<(Header, Bytes)>, BackupError> {
         let Ok(head) = read_exact_at(file, offset, HEADER) else { return Ok(None) };
+        let belongs = |place: Place| place.log_id == self.log_id && place.file_id == id && place.offset == offset;
         let header = match Header::decode(&head) {
-            HeaderAt::Valid(header) => header,
-            HeaderAt::Newer { format, features } => {
+            HeaderAt::Valid(header) if belongs(header.place) => header,
+            HeaderAt::Newer { place, format, features } if belongs(place) => {
                 let path = log_file::path(self.source, id);
                 return Err(OpenError::newer(path.display().to_string(), format, features).into());
             }
-            HeaderAt::Invalid => return Ok(None),
+            HeaderAt::Valid(_) | HeaderAt::Newer { .. } | HeaderAt::Invalid => return Ok(None),
         };
-        let place = header.place;
-        if place.log_id != self.log_id || place.file_id != id || place.offset != offset {
-            return Ok(None);
-        }
         let Ok(bytes) = read_exact_at(file, offset, header.total as usize).map(Bytes::from) else { return Ok(None) };
         Ok(ParsedBatch::parse(header, bytes.clone()).map(|_| (header, bytes)))
     }

@@ -1,7 +1,7 @@
 //! Reads a data directory as far as it can be read, whatever is damaged. Nothing that a checksum does not vouch for is
 //! believed, and a file's contents count for more than its name.
 
-use crate::batch::{ALIGN, BlockEntry, ENTRY, HEADER, Header, HeaderAt, ParsedBatch};
+use crate::batch::{ALIGN, BlockEntry, ENTRY, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::change::Change;
 use crate::check::{Finding, Progress};
 use crate::codec::Reader;
@@ -309,20 +309,18 @@ impl Survey {
                 window_offset = offset;
             }
             let at = (offset - window_offset) as usize;
+            let belongs = |place: Place| {
+                place.log_id == self.log_id
+                    && place.offset == offset
+                    && id.is_none_or(|id| id == place.file_id)
+                    && place.generation <= newest_opening
+            };
             let header = match Header::decode(&window[at..at + ALIGN]) {
-                HeaderAt::Valid(header)
-                    if header.place.log_id == self.log_id
-                        && header.place.offset == offset
-                        && id.is_none_or(|id| id == header.place.file_id)
-                        && header.number < NEVER_REACHED
-                        && header.place.generation <= newest_opening =>
-                {
-                    header
-                }
-                HeaderAt::Newer { format, features } => {
+                HeaderAt::Valid(header) if belongs(header.place) && header.number < NEVER_REACHED => header,
+                HeaderAt::Newer { place, format, features } if belongs(place) => {
                     return Err(OpenError::newer(name, format, features));
                 }
-                HeaderAt::Valid(_) | HeaderAt::Invalid => {
+                HeaderAt::Valid(_) | HeaderAt::Newer { .. } | HeaderAt::Invalid => {
                     offset += ALIGN as u64;
                     continue;
                 }

@@ -162,9 +162,12 @@ fn a_newer_format_of_anything_is_refused_with_advice_and_left_alone() {
         ("root", |files| edit_manifest(files, "{\"format\":", "{\"format\":9")),
         ("log file", |files| raise_format(files, &newest(files, "log"), 0, 8, 60)),
         ("batch", |files| {
-            let begins =
-                |path: &PathBuf| files.contents(path).is_some_and(|bytes| bytes[4096..].starts_with(b"RHEOSBAT"));
-            let path = files.paths().into_iter().filter(|path| path.starts_with("/data/log") && begins(path)).max();
+            // One of this life of its file: the first page and the batch name the same id.
+            let begins = |path: &PathBuf| {
+                let bytes = files.contents(path).expect("there");
+                bytes[4096..].starts_with(b"RHEOSBAT") && bytes[32..40] == bytes[4096 + 40..4096 + 48]
+            };
+            let path = files.paths_of("log").into_iter().filter(begins).max();
             raise_format(files, &path.expect("one"), 4096, 8, 124);
         }),
         ("segment", |files| raise_format(files, &newest(files, "segment"), 0, 8, 60)),

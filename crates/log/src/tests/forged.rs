@@ -1,14 +1,15 @@
-//! A producer decides what the bytes of its records are. They may look like a part of a segment, with every checksum right:
-//! whatever rots around them, and wherever the file is cut off, they are never served as records of somebody else.
+//! A producer decides what the bytes of its records are. They may look like a part of a segment, or like a batch, with every
+//! checksum right: whatever rots around them, wherever the file is cut off, and whatever the file is used for later, they are
+//! never served as records of somebody else, nor keep anybody from starting.
 
 use super::rig::{DIRECTORY, Rig, now};
-use crate::batch::BlockEntry;
+use crate::batch::{BatchBuilder, BlockEntry, ENTRY, HEADER, Header, HeaderAt, Place};
 use crate::engine::segment::SegmentBuilder;
 use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::Objects;
 use crate::medium::memory::{MemoryMedium, MemoryStore};
-use crate::{ReadError, RecordFlags, RunBuilder, check};
+use crate::{ReadError, RecordFlags, RunBuilder, backup, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -115,4 +116,47 @@ fn a_record_does_not_pass_for_the_end_of_a_file_that_was_cut_off() {
     // Without the head the first block says what is this segment's.
     contents[..HEAD].fill(0);
     assert_eq!(read(&files, &segment, contents).expect("is found without the head"), HONEST);
+}
+
+/// Nothing is damaged here: log files are used again, and what was in them stands behind the end of the log.
+#[test]
+fn a_record_does_not_pass_for_a_batch_of_a_newer_version() {
+    let place = Place { log_id: 1, generation: 1, file_id: 1, offset: 8192 };
+    let mut newer = BatchBuilder::default().finish(9, 9, 1).seal(place)[..HEADER].to_vec();
+    newer[8] = 9;
+    let crc = crc32c::crc32c(&newer[..HEADER - 4]);
+    newer[HEADER - 4..].copy_from_slice(&crc.to_le_bytes());
+    assert!(matches!(Header::decode(&newer), HeaderAt::Newer { format: 9, .. }));
+    // One at every 4 KiB of a batch that holds this record alone and fills a file.
+    let before = HEADER + ENTRY + 7;
+    let mut data = vec![b'x'; before.next_multiple_of(HEADER) - before];
+    data.extend_from_slice(&newer.repeat(478));
+
+    let mut rig = Rig::new(&SimFiles::new());
+    let shard = rig.open_shards(1)[0];
+    let mut put = |data: &[u8]| {
+        let mut run = RunBuilder::new(shard);
+        run.push(None, data, RecordFlags::NONE);
+        let answer = rig.log.append(vec![run.finish()]);
+        rig.writer.turn().expect("writes");
+        now(answer).expect("answered").expect("done");
+        rig.housekeeper.step().expect("keeps house");
+    };
+    (0..12).for_each(|_| put(&data));
+    put(HONEST);
+    let files = rig.files.crash(Unsynced::Lost);
+    let is_used_again = |path: &PathBuf| {
+        let contents = files.contents(path).expect("there");
+        let batch = &contents[4096..8192];
+        batch.windows(HONEST.len()).any(|window| window == HONEST) && contents[8192..].starts_with(&newer)
+    };
+    assert!(files.paths_of("log").iter().any(is_used_again), "the log ends in a file that is used again");
+
+    let disk: Arc<dyn Files> = Arc::new(files.crash(Unsynced::Lost));
+    let report = check(&disk, Path::new(DIRECTORY)).expect("checks");
+    assert!(report.findings.is_empty(), "{:?}", report.findings);
+    backup(&disk, Path::new(DIRECTORY), Path::new("/backup"), &[], 5, &mut |_| {}).expect("is taken");
+    let rig = Rig::open(&files, &Arc::default()).expect("opens");
+    let blocks = now(rig.log.read(shard, 12, 1, 1000)).expect("no threads").expect("reads");
+    assert_eq!(blocks[0].records().next().expect("one").1.data, HONEST);
 }

@@ -7,7 +7,7 @@
 use super::super::{Location, OpenError};
 use super::log_file::{self, FIRST_BATCH};
 use super::manifest::Manifest;
-use crate::batch::{ALIGN, HEADER, Header, HeaderAt, ParsedBatch};
+use crate::batch::{ALIGN, HEADER, Header, HeaderAt, ParsedBatch, Place};
 use crate::files::{File, Files, read_exact_at};
 use bytes::Bytes;
 use std::io;
@@ -116,9 +116,9 @@ impl Scanner<'_> {
         }
     }
 
-    /// Whether the header is one of this file at this offset: not one left from another life of the file.
-    fn belongs(&self, index: usize, offset: u64, header: &Header) -> bool {
-        let place = header.place;
+    /// Whether a header that says so is one of this file at this offset: not one left from another life of the file, nor
+    /// bytes of a record.
+    fn belongs(&self, index: usize, offset: u64, place: Place) -> bool {
         place.log_id == self.manifest.log_id
             && place.file_id == self.manifest.log_files[index].id
             && place.offset == offset
@@ -128,10 +128,12 @@ impl Scanner<'_> {
     fn batch_at(&self, index: usize, offset: u64) -> Result<Found, OpenError> {
         let Some(head) = self.read(index, offset, HEADER)? else { return Ok(Found::Nothing) };
         let header = match Header::decode(&head) {
-            HeaderAt::Valid(header) if self.belongs(index, offset, &header) => header,
-            HeaderAt::Newer { format, features } => return Ok(Found::Newer { format, features }),
+            HeaderAt::Valid(header) if self.belongs(index, offset, header.place) => header,
+            HeaderAt::Newer { place, format, features } if self.belongs(index, offset, place) => {
+                return Ok(Found::Newer { format, features });
+            }
             // Zeros, or what an earlier life of the file left.
-            HeaderAt::Valid(_) | HeaderAt::Invalid => return Ok(Found::Nothing),
+            HeaderAt::Valid(_) | HeaderAt::Newer { .. } | HeaderAt::Invalid => return Ok(Found::Nothing),
         };
         let Some(bytes) = self.read(index, offset, header.total as usize)? else { return Ok(Found::Broken) };
         Ok(ParsedBatch::parse(header, Bytes::from(bytes)).map_or(Found::Broken, Found::Batch))
@@ -189,7 +191,7 @@ impl Scanner<'_> {
                 let place = at + (step * ALIGN) as u64;
                 // What stands here and was being written is the next one. Whatever stands behind was written after it.
                 if let HeaderAt::Valid(header) = Header::decode(page)
-                    && self.belongs(index, place, &header)
+                    && self.belongs(index, place, header.place)
                     && (place > offset || header.number.saturating_sub(1) > covered)
                 {
                     let which = format!("batch {} follows at offset {place}", header.number);
@@ -201,7 +203,7 @@ impl Scanner<'_> {
         for later in index + 1..self.files.len() {
             let Some(head) = self.read(later, FIRST_BATCH, HEADER)? else { continue };
             let HeaderAt::Valid(header) = Header::decode(&head) else { continue };
-            if !self.belongs(later, FIRST_BATCH, &header) {
+            if !self.belongs(later, FIRST_BATCH, header.place) {
                 continue;
             }
             if header.number.saturating_sub(1) > covered {
