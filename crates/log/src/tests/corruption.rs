@@ -4,7 +4,7 @@ use super::rig::{DIRECTORY, Model, Rig, now};
 use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::disk::manifest::Manifest;
-use crate::{OpenError, ReadError, backup, check};
+use crate::{LogError, OpenError, ReadError, backup, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -125,6 +125,34 @@ fn rule_3_damage_to_a_segment_makes_only_its_range_unreadable() {
         }
     }
     assert!(damaged > 100, "flips in records are noticed: {damaged}");
+}
+
+#[test]
+fn rot_in_a_log_file_of_a_running_server_is_named_and_the_file_is_kept() {
+    let (mut rig, mut model) = (Rig::new(&SimFiles::new()), Model::new());
+    let shards = rig.open_shards(2);
+    // More than the tail holds.
+    (0..30).for_each(|_| rig.append(&mut model, &shards, 2, 3000).expect("appends"));
+    let path = Path::new(DIRECTORY).join(FIRST_FILE);
+    rig.files.flip(&path, 2 * 4096 + 500, 1);
+    let mut refused = None;
+    for _ in 0..200 {
+        let error = rig.housekeeper.step().expect_err("the records are nowhere else").to_string();
+        assert!(error.contains("log file 0000000000000001 is damaged at offset 8192: positions 0 to 1 of"), "{error}");
+        let (_, answer) = rig.queue(&shards, 2, 3000);
+        rig.writer.turn().expect("writes");
+        refused = now(answer).expect("answered").err();
+        if refused.is_some() {
+            break;
+        }
+    }
+    assert!(matches!(refused, Some(LogError::Overloaded)), "what waits has a bound: {refused:?}");
+    for (shard, damaged) in [(shards[0], true), (shards[1], false)] {
+        let first = now(rig.log.read(shard, 0, 1, 1)).expect("no threads");
+        assert_eq!(matches!(first, Err(ReadError::Damaged { first: 0, next: 2, .. })), damaged, "{first:?}");
+        assert!(now(rig.log.read(shard, 2, 1, 1)).expect("no threads").is_ok_and(|blocks| !blocks.is_empty()));
+    }
+    assert!(rig.files.contents(&path).is_some(), "whoever can repair it finds it");
 }
 
 /// Changes the `u16` at `at` and puts the checksum of everything before it, from `from` on, at `crc_at`.
