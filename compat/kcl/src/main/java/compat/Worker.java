@@ -264,7 +264,9 @@ public final class Worker {
 
     private void stop() {
         try {
-            tell("stopped", Boolean.toString(scheduler.startGracefulShutdown().get(60, TimeUnit.SECONDS)));
+            // KCL 3.5.1, asked to end while its leader assigns leases, waits 60 s for that thread before it interrupts it
+            // ("LeaseAssignmentManager did not shutdown in 60s, forcefully shutting down").
+            tell("stopped", Boolean.toString(scheduler.startGracefulShutdown().get(120, TimeUnit.SECONDS)));
         } catch (Exception error) {
             tell("stopped", error.toString());
         }
