@@ -9,7 +9,7 @@ use crate::files::Files;
 use crate::files::sim::{SimFiles, Unsynced};
 use crate::medium::Objects;
 use crate::medium::memory::{MemoryMedium, MemoryStore};
-use crate::{ReadError, RecordFlags, RunBuilder, backup, check};
+use crate::{ReadError, RecordFlags, Run, RunBuilder, backup, check};
 use rheos_types::ShardKey;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,21 +19,27 @@ const PRODUCER: ShardKey = ShardKey(1);
 const HONEST: &[u8] = b"what was put";
 const HEAD: usize = 64;
 
+/// One record without a partition key.
+fn run(shard: ShardKey, data: &[u8]) -> Run {
+    let mut run = RunBuilder::new(shard);
+    run.push(None, data, RecordFlags::NONE);
+    run.finish()
+}
+
+fn put(rig: &mut Rig, runs: Vec<Run>) {
+    let answer = rig.log.append(runs);
+    rig.writer.turn().expect("writes");
+    now(answer).expect("answered").expect("done");
+    rig.housekeeper.step().expect("keeps house");
+}
+
 /// A log whose first segment holds a record of one shard and, behind it, one with this data of another. With its path.
 fn log_with(data: &[u8]) -> (SimFiles, PathBuf) {
     let mut rig = Rig::new(&SimFiles::new());
     assert_eq!(rig.open_shards(2), [VICTIM, PRODUCER]);
-    let run = |shard, data: &[u8]| {
-        let mut run = RunBuilder::new(shard);
-        run.push(None, data, RecordFlags::NONE);
-        run.finish()
-    };
     let filler = vec![b'.'; 20_000];
     for (of_victim, of_producer) in [(HONEST, data), (&filler, &filler), (&filler, &filler), (&filler, &filler)] {
-        let answer = rig.log.append(vec![run(VICTIM, of_victim), run(PRODUCER, of_producer)]);
-        rig.writer.turn().expect("writes");
-        now(answer).expect("answered").expect("done");
-        rig.housekeeper.step().expect("keeps house");
+        put(&mut rig, vec![run(VICTIM, of_victim), run(PRODUCER, of_producer)]);
     }
     let files = rig.files.crash(Unsynced::Lost);
     let segment = files.paths_of("segment").into_iter().min().expect("one");
@@ -48,9 +54,7 @@ fn find(contents: &[u8], what: &[u8]) -> usize {
 fn forged_at(offset: usize) -> Vec<u8> {
     let medium = MemoryMedium::open(&MemoryStore::default());
     let mut builder = SegmentBuilder::create(&medium, "forged").expect("memory");
-    let mut run = RunBuilder::new(VICTIM);
-    run.push(None, b"forged", RecordFlags::NONE);
-    let run = run.finish();
+    let run = run(VICTIM, b"forged");
     let (bytes, crc) = (run.bytes().len() as u32, crc32c::crc32c(run.bytes()));
     builder.push(BlockEntry { shard: VICTIM, first: 0, count: 1, bytes, crc }, 1, run.bytes()).expect("memory");
     builder.finish().expect("memory");
@@ -134,16 +138,8 @@ fn a_record_does_not_pass_for_a_batch_of_a_newer_version() {
 
     let mut rig = Rig::new(&SimFiles::new());
     let shard = rig.open_shards(1)[0];
-    let mut put = |data: &[u8]| {
-        let mut run = RunBuilder::new(shard);
-        run.push(None, data, RecordFlags::NONE);
-        let answer = rig.log.append(vec![run.finish()]);
-        rig.writer.turn().expect("writes");
-        now(answer).expect("answered").expect("done");
-        rig.housekeeper.step().expect("keeps house");
-    };
-    (0..12).for_each(|_| put(&data));
-    put(HONEST);
+    (0..12).for_each(|_| put(&mut rig, vec![run(shard, &data)]));
+    put(&mut rig, vec![run(shard, HONEST)]);
     let files = rig.files.crash(Unsynced::Lost);
     let is_used_again = |path: &PathBuf| {
         let contents = files.contents(path).expect("there");
